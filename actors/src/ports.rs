@@ -1,0 +1,98 @@
+//! What the pipeline asks of the outside world: a [`Platform`] and a [`Store`].
+//! Their errors are cut by what a caller can do about them, not by where they came from.
+
+#![expect(async_fn_in_trait, reason = "the futures stay on one arbiter and need not be Send")]
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::model::{
+    AccessToken, AccountId, Batch, Campaign, CampaignId, FailureClass, IdempotencyKey, Login, Page, PageRequest,
+    Run, SyncedCampaign,
+};
+use crate::permit::Permit;
+use crate::report::AccountReport;
+
+/// An advertising platform, as one account sees it.
+///
+/// Every call takes a [`Permit`] by value: without the limiter's leave nothing can be sent. An
+/// implementation calls [`Permit::mark_sent`] when the request leaves and [`Permit::answered`] when the last
+/// byte of the answer is in. It drops the permit where no answer came.
+pub trait Platform: 'static {
+    /// Exchanges the account's credentials for a token.
+    async fn login(&self, permit: Permit) -> Result<Login, PlatformError>;
+
+    /// Fetches one page of the listing.
+    async fn list(&self, permit: Permit, token: &AccessToken, page: PageRequest) -> Result<Page, PlatformError>;
+
+    /// Has the platform sync one campaign, and checks that its answer is about that campaign.
+    async fn sync(
+        &self,
+        permit: Permit,
+        token: &AccessToken,
+        campaign: &std::sync::Arc<Campaign>,
+        key: &IdempotencyKey,
+    ) -> Result<SyncedCampaign, PlatformError>;
+}
+
+/// Why a request to the platform failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PlatformError {
+    /// Worth another attempt.
+    #[error("{message}")]
+    Transient {
+        /// Timeout, connection, 5xx or unparsable.
+        class: FailureClass,
+        /// What happened, to which request.
+        message: String,
+    },
+    /// The limit was hit: everyone on the account waits; not an attempt.
+    #[error("the platform answered 429 (too many requests)")]
+    Throttled {
+        /// How long the platform asks to wait, from any of its sources.
+        retry_after: Option<Duration>,
+    },
+    /// 401: the token is not valid any more, or, at a login, the credentials never were.
+    #[error("{message}")]
+    Unauthorized {
+        /// What was refused.
+        message: String,
+    },
+    /// Another attempt would get the same answer.
+    #[error("{message}")]
+    Rejected {
+        /// What was refused, and how.
+        message: String,
+    },
+}
+
+/// Where the pipeline keeps what it has done.
+pub trait Store: 'static {
+    /// Opens a run of the account.
+    async fn begin_run(&self, account: &AccountId) -> Result<Run, StoreError>;
+
+    /// Which of these campaigns the run has stored or buried already. This is what lets a listing of any
+    /// length be handed on once each without a set of all ids in memory.
+    async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<CampaignId>, StoreError>;
+
+    /// Stores all of the batch in one transaction, or nothing. Repeating a committed batch changes nothing.
+    async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Closes the run with its report.
+    async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError>;
+}
+
+/// Why the store failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// The database is away or busy: the same again later will do.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Something in this batch cannot be stored; a smaller one can.
+    #[error("{0}")]
+    Refused(String),
+    /// Someone has to act: a missing table, a missing right, a full disk.
+    #[error("{0}")]
+    Broken(String),
+}

@@ -1,0 +1,171 @@
+//! The report: what a run did, as `--report json` prints it and `sync_runs` keeps it.
+//! The field names are a public contract.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::model::AccountId;
+
+/// How a run ended. Ordered from best to worst, so that the worst of several is their maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Every campaign of a listing that was proven complete is stored.
+    Complete,
+    /// Something is a dead letter, or the listing could not be proven complete.
+    Partial,
+    /// Stopped from outside; everything acknowledged is stored.
+    Interrupted,
+    /// Nothing more can be done without someone.
+    Failed,
+}
+
+impl Status {
+    /// The name that the report and the database use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Complete => "complete",
+            Status::Partial => "partial",
+            Status::Interrupted => "interrupted",
+            Status::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What one invocation did, over all of its accounts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// The worst of the accounts'.
+    pub status: Status,
+    /// One entry an account.
+    pub accounts: Vec<AccountReport>,
+}
+
+impl From<Vec<AccountReport>> for Report {
+    fn from(accounts: Vec<AccountReport>) -> Self {
+        Self { status: accounts.iter().map(|a| a.status).max().unwrap_or(Status::Complete), accounts }
+    }
+}
+
+/// What one run of one account did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AccountReport {
+    /// Whose run.
+    pub account: AccountId,
+    /// The row of `sync_runs`; none where the run could not be opened.
+    pub run_id: Option<Uuid>,
+    /// How it ended.
+    pub status: Status,
+    /// Whether it took over an unfinished run.
+    pub resumed: bool,
+    /// What became of the campaigns.
+    pub campaigns: CampaignCounts,
+    /// What was sent.
+    pub requests: RequestCounts,
+    /// Which actors had to be restarted.
+    pub restarts: RestartCounts,
+    /// From the listing's first request to the last committed row.
+    #[serde(rename = "duration_seconds", serialize_with = "seconds")]
+    pub duration: Duration,
+    /// The shortest time in which the requests that were made could have been sent under the limits.
+    #[serde(rename = "lower_bound_seconds", serialize_with = "seconds")]
+    pub lower_bound: Duration,
+    /// What a person should know, the cause of a failure first.
+    pub problems: Vec<Problem>,
+}
+
+/// What became of the campaigns. `distinct = stored + skipped + dead_lettered` unless the run was cut short.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CampaignCounts {
+    /// Entries of all pages, repeats included.
+    pub listed: u64,
+    /// Different campaigns among them.
+    pub distinct: u64,
+    /// What the platform says that there are.
+    pub reported_total: Option<u64>,
+    /// Committed by this run.
+    pub stored: u64,
+    /// Not synced again, because the run that was taken over had stored them.
+    pub skipped: u64,
+    /// Given up on, and kept with their cause.
+    pub dead_lettered: u64,
+}
+
+/// What was sent to the platform, counted as it left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RequestCounts {
+    /// Logins.
+    pub auth: u64,
+    /// Pages asked for.
+    pub list: u64,
+    /// Sync calls.
+    pub sync: u64,
+    /// All three.
+    pub total: u64,
+    /// Of the total: repeats of a request that had failed.
+    pub retried: u64,
+    /// 429s received.
+    pub throttled: u64,
+    /// 401s received.
+    pub unauthorized: u64,
+    /// Never answered, or not in time.
+    pub timed_out: u64,
+}
+
+/// Restarts after a panic, by kind of actor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RestartCounts {
+    /// Of the `AuthActor`.
+    pub auth: u32,
+    /// Of the `PagerActor`.
+    pub pager: u32,
+    /// Of the `RateLimiter`.
+    pub rate_limiter: u32,
+    /// Of all `SyncActor`s together.
+    pub sync: u32,
+    /// Of the `StoreActor`.
+    pub store: u32,
+}
+
+/// Something that a person should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// For scripts: one of a few words that do not change.
+    pub class: ProblemClass,
+    /// For people.
+    pub message: String,
+}
+
+/// The kinds of problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemClass {
+    /// The listing could not be proven complete.
+    ListingIncomplete,
+    /// The platform refused the credentials.
+    CredentialsRefused,
+    /// No token could be had although the credentials were not refused.
+    LoginFailed,
+    /// Some campaigns were given up on.
+    DeadLetters,
+    /// The platform answered 429: the limit is set too high, or something else uses it.
+    Throttled,
+    /// An actor failed more often than it is restarted.
+    RestartIntensityExceeded,
+    /// The database needs someone.
+    StoreFailed,
+}
+
+/// Milliseconds are what a reader can use; the rest is noise.
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((duration.as_secs_f64() * 1000.0).round() / 1000.0)
+}
