@@ -1,2 +1,110 @@
 //! The right to send one request now, under every rate limit that applies.
-//! Only the [`RateLimiter`](crate::rate_limiter::RateLimiter) makes one, and it learns what became of each.
+//! Only the `RateLimiter` makes one, and it always learns what became of it:
+//! a permit that is dropped, by a cancelled task or a panic, says so itself.
+
+use actix::prelude::*;
+use tokio::time::Instant;
+
+/// What a permit is for. The limiter measures and counts each kind apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// A login.
+    Auth,
+    /// A page of the listing.
+    List,
+    /// The sync of one campaign.
+    Sync,
+}
+
+/// The kind of answer that a request got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The one that was wished for.
+    Succeeded,
+    /// Any other, except those below.
+    Failed,
+    /// 429.
+    Throttled,
+    /// 401.
+    Unauthorized,
+}
+
+/// What became of a permit, and when; from the permit to its limiter.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct PermitEvent {
+    pub(crate) slot: u64,
+    pub(crate) at: Instant,
+    pub(crate) fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The request left: from now on it counts.
+    Sent,
+    /// The last byte of the answer is in: the platform counted it before this moment.
+    Answered(Answer),
+    /// No answer within the request's time.
+    TimedOut,
+    /// Sent, and nobody waits for the answer any more.
+    Abandoned,
+    /// Never sent: as if it had not been granted.
+    Returned,
+}
+
+/// The right to send one request, now.
+#[derive(Debug)]
+pub struct Permit {
+    slot: u64,
+    sent: bool,
+    /// None once the fate is told.
+    limiter: Option<Recipient<PermitEvent>>,
+}
+
+impl Permit {
+    pub(crate) fn new(slot: u64, limiter: Recipient<PermitEvent>) -> Self {
+        Self { slot, sent: false, limiter: Some(limiter) }
+    }
+
+    /// A permit of no limiter, for tests of a platform's client on its own.
+    #[cfg(feature = "testing")]
+    pub fn for_test() -> Self {
+        Self { slot: 0, sent: false, limiter: None }
+    }
+
+    /// To be called when the request leaves; before that, a dropped permit is given back.
+    pub fn mark_sent(&mut self) {
+        self.sent = true;
+        self.tell(Fate::Sent);
+    }
+
+    /// To be called when the answer is complete, body included.
+    pub fn answered(mut self, answer: Answer) {
+        self.conclude(Fate::Answered(answer));
+    }
+
+    /// To be called when the request's time is over without an answer.
+    pub fn timed_out(mut self) {
+        self.conclude(Fate::TimedOut);
+    }
+
+    fn tell(&self, fate: Fate) {
+        if let Some(limiter) = &self.limiter {
+            // A limiter that is gone has nothing left to count for.
+            limiter.do_send(PermitEvent { slot: self.slot, at: Instant::now(), fate });
+        }
+    }
+
+    fn conclude(&mut self, fate: Fate) {
+        self.tell(fate);
+        self.limiter = None;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.limiter.is_some() {
+            self.conclude(if self.sent { Fate::Abandoned } else { Fate::Returned });
+        }
+    }
+}

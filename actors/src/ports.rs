@@ -8,8 +8,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::model::{
-    AccessToken, AccountId, Batch, Campaign, CampaignId, FailureClass, IdempotencyKey, Login, Page, PageRequest,
-    Run, SyncedCampaign,
+    AccessToken, AccountId, Batch, Campaign, CampaignId, FailureClass, IdempotencyKey, Login, Page,
+    PageRequest, Run, SyncedCampaign,
 };
 use crate::permit::Permit;
 use crate::report::AccountReport;
@@ -24,7 +24,12 @@ pub trait Platform: 'static {
     async fn login(&self, permit: Permit) -> Result<Login, PlatformError>;
 
     /// Fetches one page of the listing.
-    async fn list(&self, permit: Permit, token: &AccessToken, page: PageRequest) -> Result<Page, PlatformError>;
+    async fn list(
+        &self,
+        permit: Permit,
+        token: &AccessToken,
+        page: PageRequest,
+    ) -> Result<Page, PlatformError>;
 
     /// Has the platform sync one campaign, and checks that its answer is about that campaign.
     async fn sync(
