@@ -1,5 +1,41 @@
-//! The pipeline of campaign-sync.
+//! The pipeline of campaign-sync: who does what, and what happens when it fails. It knows no HTTP, no SQL, no
+//! environment and no terminal; the outside world stands behind the two [`ports`].
+//!
+//! ```text
+//!  PagerActor <-- next page -- Pipeline -- one campaign --> SyncActor x concurrency --> AuthActor (token)
+//!                               |   ^                              `------------------> RateLimiter (permit)
+//!        StoreActor <-- settled -'   `-- committed ids -- StoreActor
+//! ```
+//!
+//! The modules in the order of that flow:
+
 pub mod model;
-pub mod permit;
 pub mod ports;
+pub mod settings;
+
+mod auth_actor;
+mod listing;
+mod pager_actor;
+mod pipeline;
+mod requester;
+mod store_actor;
+mod sync_actor;
+
+mod jitter;
+pub mod lower_bound;
+pub mod permit;
+mod rate_limiter;
+pub mod retry_policy;
+mod sliding_log;
+mod stamp_rule;
+
+pub mod supervision;
+
+pub mod progress;
 pub mod report;
+mod run;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use run::run;

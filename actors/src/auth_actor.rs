@@ -1,0 +1,209 @@
+//! `AuthActor`: owns the account's token. Whoever asks, there is one login at a time; a token is renewed before
+//! it expires and when a request with it got a 401. Who waits is part of the actor's value, so a panic in the
+//! middle of a login loses nobody.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use thiserror::Error;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+use tracing::{Instrument, info, info_span, warn};
+
+use crate::jitter::Jitter;
+use crate::model::{AccessToken, Login};
+use crate::permit::Endpoint;
+use crate::ports::{Platform, PlatformError};
+use crate::rate_limiter::{CoolDown, RateLimiter, acquire_permit};
+use crate::retry_policy::{Attempts, RetryPolicy, Verdict};
+
+/// A token is renewed when this share of its life is over, while it still works.
+const RENEW_AT: f64 = 0.9;
+
+/// Asks for a token that works.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct GetToken {
+    /// The generation that just got a 401. One that is older than the current token asks for nothing.
+    pub(crate) refused: Option<u64>,
+    pub(crate) reply: oneshot::Sender<Result<Arc<IssuedToken>, AuthError>>,
+}
+
+/// A token, and the time until which it works.
+#[derive(Debug)]
+pub(crate) struct IssuedToken {
+    pub(crate) access: AccessToken,
+    pub(crate) expires_at: Instant,
+    renew_at: Instant,
+}
+
+/// Why there is no token. Neither heals within the run.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum AuthError {
+    #[error("the platform refused the credentials: {0}")]
+    Refused(String),
+    #[error("no login succeeded: {0}")]
+    Failed(String),
+    #[error("the run is ending")]
+    Stopped,
+}
+
+/// Waits for a token, also over a restart of the actor.
+pub(crate) async fn get_token(
+    auth: &Recipient<GetToken>,
+    refused: Option<u64>,
+) -> Result<Arc<IssuedToken>, AuthError> {
+    while auth.connected() {
+        let (reply, token) = oneshot::channel();
+        auth.do_send(GetToken { refused, reply });
+        // A reply that is dropped went down with a panic: the actor comes back, so it is asked again.
+        if let Ok(token) = token.await {
+            return token;
+        }
+    }
+    Err(AuthError::Stopped)
+}
+
+/// See the module.
+pub(crate) struct AuthActor<P> {
+    platform: Rc<P>,
+    limiter: Addr<RateLimiter>,
+    retry: RetryPolicy,
+    jitter: Jitter,
+    current: Option<Arc<IssuedToken>>,
+    logins: u64,
+    login_in_progress: bool,
+    waiting: Vec<oneshot::Sender<Result<Arc<IssuedToken>, AuthError>>>,
+    /// What ended it: asking the platform again would only get the account locked.
+    given_up: Option<AuthError>,
+}
+
+impl<P: Platform> AuthActor<P> {
+    pub(crate) fn new(
+        platform: Rc<P>,
+        limiter: Addr<RateLimiter>,
+        retry: RetryPolicy,
+        jitter: Jitter,
+    ) -> Self {
+        Self {
+            platform,
+            limiter,
+            retry,
+            jitter,
+            current: None,
+            logins: 0,
+            login_in_progress: false,
+            waiting: Vec::new(),
+            given_up: None,
+        }
+    }
+
+    fn ensure_login(&mut self, ctx: &mut Context<Self>) {
+        if self.login_in_progress {
+            return;
+        }
+        self.login_in_progress = true;
+        let (platform, limiter) = (self.platform.clone(), self.limiter.clone());
+        let (attempts, jitter) = (Attempts::new(self.retry), self.jitter.clone());
+        let login = log_in(platform, limiter, attempts, jitter).instrument(info_span!("login"));
+        ctx.spawn(login.into_actor(self).map(|outcome, actor, _| actor.conclude(outcome)));
+    }
+
+    fn conclude(&mut self, outcome: Result<(Instant, Login), AuthError>) {
+        self.login_in_progress = false;
+        let reply = match outcome {
+            Ok((sent_at, login)) => {
+                self.logins += 1;
+                info!(generation = self.logins, expires_in_s = login.expires_in.as_secs(), "logged in");
+                let token = Arc::new(IssuedToken {
+                    access: AccessToken { secret: login.token, generation: self.logins },
+                    expires_at: sent_at + login.expires_in,
+                    renew_at: sent_at + login.expires_in.mul_f64(RENEW_AT),
+                });
+                self.current = Some(token.clone());
+                Ok(token)
+            }
+            Err(error) => {
+                self.given_up = Some(error.clone());
+                Err(error)
+            }
+        };
+        for waiting in self.waiting.drain(..) {
+            // Who is gone needs no token.
+            let _ = waiting.send(reply.clone());
+        }
+    }
+}
+
+/// One login, repeated while it fails in a way that can pass. Yields when the request that succeeded was begun:
+/// the token's life is counted from a moment that is surely not after its issue.
+async fn log_in<P: Platform>(
+    platform: Rc<P>,
+    limiter: Addr<RateLimiter>,
+    mut attempts: Attempts,
+    jitter: Jitter,
+) -> Result<(Instant, Login), AuthError> {
+    loop {
+        let permit = acquire_permit(&limiter, Endpoint::Auth, attempts.made() > 0).await;
+        let permit = permit.map_err(|_| AuthError::Stopped)?;
+        let begun = Instant::now();
+        let error = match platform.login(permit).await {
+            Ok(login) => return Ok((begun, login)),
+            Err(PlatformError::Unauthorized { message } | PlatformError::Rejected { message }) => {
+                return Err(AuthError::Refused(message));
+            }
+            Err(error) => error,
+        };
+        if let PlatformError::Throttled { retry_after } = error {
+            limiter.do_send(CoolDown { retry_after });
+        }
+        match attempts.judge(&error) {
+            Verdict::Again { wait_up_to } => {
+                let wait = jitter.up_to(wait_up_to);
+                warn!(%error, attempts = attempts.made(), wait_ms = wait.as_millis(), "login failed, trying again");
+                sleep(wait).await;
+            }
+            Verdict::GiveUp { .. } => {
+                return Err(AuthError::Failed(format!("{error} ({} attempts)", attempts.made())));
+            }
+        }
+    }
+}
+
+impl<P: Platform> Actor for AuthActor<P> {
+    type Context = Context<Self>;
+}
+
+impl<P: Platform> Supervised for AuthActor<P> {
+    /// The login was lost with the context; who waits for it was not.
+    fn restarting(&mut self, ctx: &mut Context<Self>) {
+        self.login_in_progress = false;
+        if !self.waiting.is_empty() {
+            self.ensure_login(ctx);
+        }
+    }
+}
+
+impl<P: Platform> Handler<GetToken> for AuthActor<P> {
+    type Result = ();
+
+    fn handle(&mut self, GetToken { refused, reply }: GetToken, ctx: &mut Context<Self>) {
+        if let Some(error) = &self.given_up {
+            let _ = reply.send(Err(error.clone()));
+            return;
+        }
+        let now = Instant::now();
+        self.current.take_if(|token| refused == Some(token.access.generation) || token.expires_at <= now);
+        let due = self.current.as_ref().is_none_or(|token| token.renew_at <= now);
+        match &self.current {
+            Some(token) => {
+                let _ = reply.send(Ok(token.clone()));
+            }
+            None => self.waiting.push(reply),
+        }
+        if due {
+            self.ensure_login(ctx);
+        }
+    }
+}

@@ -1,0 +1,539 @@
+//! `Pipeline`: owns every campaign that is in flight, gives work only to who is idle, and folds what happens
+//! into the report. A campaign is in exactly one place: ready, with a `SyncActor`, uncommitted, stored, or a
+//! dead letter; it is acknowledged when its batch has committed. The pipeline itself is not restarted: it does
+//! nothing that can fail, and the next run starts from what is committed.
+
+use std::collections::{HashSet, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, JoinHandle};
+use tracing::{error, info, warn};
+
+use crate::auth_actor::AuthError;
+use crate::listing::{Completeness, Listing};
+use crate::model::{
+    Campaign, CampaignId, DeadLetter, FailureClass, IdempotencyKey, Listed, Page, Run, SyncedCampaign,
+};
+use crate::pager_actor::FetchPage;
+use crate::ports::StoreError;
+use crate::progress::ProgressSender;
+use crate::rate_limiter::{CloseDoor, RateLimiter};
+use crate::report::{CampaignCounts, Problem, ProblemClass, RestartCounts, Status};
+use crate::requester::{GaveUp, RequestError};
+use crate::settings::{PipelineSettings, RestartIntensity, WIND_DOWN};
+use crate::store_actor::{BatchCommitted, FindSettled, Flush, Keep, Settled, StoreBroke};
+use crate::supervision::{ActorKind, Crashed, RestartWindow};
+use crate::sync_actor::SyncCampaign;
+
+/// Whom the pipeline gives work to.
+pub(crate) struct Crew {
+    pub(crate) pager: Recipient<FetchPage>,
+    pub(crate) limiter: Addr<RateLimiter>,
+    pub(crate) keep: Recipient<Keep>,
+    pub(crate) flush: Recipient<Flush>,
+    pub(crate) find_settled: Recipient<FindSettled>,
+    pub(crate) hire: Box<dyn Fn() -> NewSyncActor>,
+}
+
+/// Where to send its work, and its life, which yields the panic that ended it.
+pub(crate) type NewSyncActor = (Recipient<SyncCampaign>, JoinHandle<Option<String>>);
+
+/// What became of it all.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: Status,
+    pub(crate) campaigns: CampaignCounts,
+    pub(crate) restarts: RestartCounts,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Stopped from outside: finish what is begun, begin nothing.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stop;
+
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct PageFetched(Result<Result<Page, RequestError>, MailboxError>);
+
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct PageSifted {
+    page: Page,
+    settled: Result<Result<Vec<CampaignId>, StoreError>, MailboxError>,
+}
+
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct SyncFinished {
+    slot: usize,
+    outcome: Result<Result<SyncedCampaign, RequestError>, MailboxError>,
+}
+
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct SyncActorExited {
+    slot: usize,
+    panic: Option<String>,
+}
+
+/// A campaign on its way, and how often it took its `SyncActor` down.
+#[derive(Debug)]
+struct Lease {
+    campaign: Arc<Campaign>,
+    crashes: u32,
+}
+
+/// A place in the pool. Idle: a worker and no lease.
+#[derive(Default)]
+struct Slot {
+    worker: Option<Worker>,
+    lease: Option<Lease>,
+}
+
+struct Worker {
+    door: Recipient<SyncCampaign>,
+    abort: AbortHandle,
+}
+
+/// See the module.
+pub(crate) struct Pipeline {
+    settings: PipelineSettings,
+    run: Run,
+    crew: Crew,
+    slots: Vec<Slot>,
+    pool_crashes: RestartWindow,
+    listing: Listing,
+    page_pending: bool,
+    ready: VecDeque<Lease>,
+    /// Everything that is ready, in flight or uncommitted.
+    live: HashSet<CampaignId>,
+    uncommitted: usize,
+    stored: u64,
+    dead_lettered: u64,
+    restarts: RestartCounts,
+    problems: Vec<Problem>,
+    /// Set once the run is ending early.
+    ending: Option<Status>,
+    flushed: bool,
+    outcome: Option<oneshot::Sender<Outcome>>,
+    progress: Rc<ProgressSender>,
+}
+
+impl Pipeline {
+    pub(crate) fn new(
+        settings: PipelineSettings,
+        run: Run,
+        crew: Crew,
+        progress: Rc<ProgressSender>,
+        outcome: oneshot::Sender<Outcome>,
+    ) -> Self {
+        Self {
+            slots: (0..settings.concurrency.get()).map(|_| Slot::default()).collect(),
+            pool_crashes: RestartWindow::new(RestartIntensity::pool(settings.concurrency)),
+            listing: Listing::new(settings.page_size),
+            settings,
+            run,
+            crew,
+            page_pending: false,
+            ready: VecDeque::new(),
+            live: HashSet::new(),
+            uncommitted: 0,
+            stored: 0,
+            dead_lettered: 0,
+            restarts: RestartCounts::default(),
+            problems: Vec::new(),
+            ending: None,
+            flushed: false,
+            outcome: Some(outcome),
+            progress,
+        }
+    }
+
+    /// Moves everything that can move.
+    fn pump(&mut self, ctx: &mut Context<Self>) {
+        if self.outcome.is_none() {
+            return;
+        }
+        self.dispatch(ctx);
+        self.ask_for_page(ctx);
+        self.publish();
+        let listing_over = self.ending.is_some() || (self.listing.next().is_none() && !self.page_pending);
+        if listing_over && self.ready.is_empty() && self.in_flight() == 0 {
+            if self.uncommitted == 0 {
+                self.finish();
+            } else if !self.flushed {
+                self.flushed = true;
+                self.crew.flush.do_send(Flush);
+            }
+        }
+    }
+
+    /// A campaign goes to a `SyncActor` only when it is idle, and nothing new begins while too much is
+    /// uncommitted: that bounds the memory, whatever the mailboxes do.
+    fn dispatch(&mut self, ctx: &mut Context<Self>) {
+        if self.ending.is_some() {
+            return;
+        }
+        let most_uncommitted = 2 * self.settings.batch.size();
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            if self.uncommitted >= most_uncommitted {
+                return;
+            }
+            let (Some(worker), None) = (&slot.worker, &slot.lease) else { continue };
+            let Some(lease) = self.ready.pop_front() else { return };
+            let work = SyncCampaign {
+                campaign: lease.campaign.clone(),
+                key: IdempotencyKey::new(self.run.id, &lease.campaign.id),
+            };
+            slot.lease = Some(lease);
+            // A task of its own: an actor polls all futures of its context on every wake.
+            let (reply, pipeline) = (worker.door.send(work), ctx.address());
+            actix::spawn(async move {
+                pipeline.do_send(SyncFinished { slot: index, outcome: reply.await });
+            });
+        }
+    }
+
+    /// Asked for only when there is soon nothing to do: one page ahead, never two.
+    fn ask_for_page(&mut self, ctx: &mut Context<Self>) {
+        let low_water = self.settings.concurrency.get();
+        if self.page_pending || self.ending.is_some() || self.ready.len() >= low_water {
+            return;
+        }
+        if let Some(request) = self.listing.next() {
+            self.page_pending = true;
+            let (reply, pipeline) = (self.crew.pager.send(FetchPage(request)), ctx.address());
+            actix::spawn(async move { pipeline.do_send(PageFetched(reply.await)) });
+        }
+    }
+
+    /// What is live is known here; what the run has settled is known to the store. Asking it after the live ones
+    /// were taken out leaves no gap: what is in neither was never seen.
+    fn sift(&mut self, page: Page, ctx: &mut Context<Self>) {
+        let unknown: Vec<CampaignId> =
+            page.entries.iter().map(Listed::id).filter(|id| !self.live.contains(id)).cloned().collect();
+        let (reply, pipeline) = (self.crew.find_settled.send(FindSettled(unknown)), ctx.address());
+        actix::spawn(async move { pipeline.do_send(PageSifted { page, settled: reply.await }) });
+    }
+
+    fn take_in(&mut self, page: Page, settled: Vec<CampaignId>) {
+        let settled: HashSet<CampaignId> = settled.into_iter().collect();
+        let entries = page.entries.len() as u64;
+        let mut fresh = 0;
+        for entry in page.entries {
+            if settled.contains(entry.id()) || !self.live.insert(entry.id().clone()) {
+                continue;
+            }
+            fresh += 1;
+            match entry {
+                Listed::Campaign(campaign) => self.ready.push_back(Lease { campaign, crashes: 0 }),
+                Listed::Malformed { id, message, payload } => {
+                    let cause = GaveUp {
+                        class: FailureClass::Malformed,
+                        message,
+                        attempts: 0,
+                        first_failed_at: SystemTime::now(),
+                    };
+                    self.bury(id, payload, cause);
+                }
+            }
+        }
+        self.listing.observe(entries, fresh, page.has_more, page.total);
+    }
+
+    fn keep(&mut self, settled: Settled) {
+        self.uncommitted += 1;
+        self.crew.keep.do_send(Keep(settled));
+    }
+
+    fn bury(&mut self, id: CampaignId, payload: Box<str>, cause: GaveUp) {
+        warn!(campaign = %id, class = %cause.class, message = %cause.message, "campaign given up");
+        self.keep(Settled::GivenUp(DeadLetter {
+            id,
+            class: cause.class,
+            message: cause.message,
+            attempts: cause.attempts,
+            payload,
+            first_failed_at: cause.first_failed_at,
+            last_failed_at: SystemTime::now(),
+        }));
+    }
+
+    /// The campaign took its `SyncActor` down: once more with another, then no more.
+    fn recover(&mut self, mut lease: Lease) {
+        lease.crashes += 1;
+        if lease.crashes == 1 {
+            self.ready.push_front(lease);
+        } else {
+            let cause = GaveUp {
+                class: FailureClass::Panicked,
+                message: "the program failed on this campaign twice".to_owned(),
+                attempts: lease.crashes,
+                first_failed_at: SystemTime::now(),
+            };
+            self.bury(lease.campaign.id.clone(), lease.campaign.payload.clone(), cause);
+        }
+    }
+
+    fn hire(&mut self, index: usize, ctx: &mut Context<Self>) {
+        let (door, life) = (self.crew.hire)();
+        self.slots[index].worker = Some(Worker { door, abort: life.abort_handle() });
+        let pipeline = ctx.address();
+        actix::spawn(async move {
+            // Aborted only by the end of the run, when nobody listens any more.
+            let panic = life.await.unwrap_or(None);
+            pipeline.do_send(SyncActorExited { slot: index, panic });
+        });
+    }
+
+    /// Begins nothing more, and gives what is begun a while to end.
+    fn wind_down(&mut self, status: Status, ctx: &mut Context<Self>) {
+        if self.ending.is_some() {
+            self.ending = self.ending.max(Some(status));
+            return;
+        }
+        self.ending = Some(status);
+        // They are left to do: the next run lists them again.
+        self.ready.clear();
+        self.crew.limiter.do_send(CloseDoor);
+        ctx.run_later(WIND_DOWN, |pipeline, _| {
+            warn!(
+                in_flight = pipeline.in_flight(),
+                uncommitted = pipeline.uncommitted,
+                "ending without waiting longer"
+            );
+            pipeline.finish();
+        });
+        self.pump(ctx);
+    }
+
+    fn fail(&mut self, class: ProblemClass, message: String, ctx: &mut Context<Self>) {
+        error!(%message, "the run cannot go on");
+        self.problems.push(Problem { class, message });
+        self.wind_down(Status::Failed, ctx);
+    }
+
+    fn cannot_log_in(&mut self, error: &AuthError, ctx: &mut Context<Self>) {
+        let class = match error {
+            AuthError::Refused(_) => ProblemClass::CredentialsRefused,
+            AuthError::Failed(_) => ProblemClass::LoginFailed,
+            AuthError::Stopped => return,
+        };
+        // All who waited for the token report the same.
+        if self.problems.iter().all(|problem| problem.class != class) {
+            self.fail(class, error.to_string(), ctx);
+        }
+    }
+
+    fn finish(&mut self) {
+        let Some(outcome) = self.outcome.take() else { return };
+        self.slots.iter().filter_map(|slot| slot.worker.as_ref()).for_each(|worker| worker.abort.abort());
+        if let Some(Completeness::Unproven(message)) = self.listing.end() {
+            let problem = Problem { class: ProblemClass::ListingIncomplete, message: message.clone() };
+            self.problems.push(problem);
+        }
+        if self.dead_lettered > 0 {
+            let message = format!("{} campaigns were given up on and are dead letters", self.dead_lettered);
+            self.problems.push(Problem { class: ProblemClass::DeadLetters, message });
+        }
+        let proven = self.listing.end() == Some(&Completeness::Proven);
+        let status = self.ending.unwrap_or(match (proven, self.dead_lettered, self.listing.listed) {
+            (true, 0, _) => Status::Complete,
+            // Not even the first page: there is nothing that the run has done.
+            (false, _, 0) => Status::Failed,
+            _ => Status::Partial,
+        });
+        info!(%status, stored = self.stored, dead_lettered = self.dead_lettered, "run ended");
+        // Nobody waits for it only if the run itself was dropped.
+        let _ = outcome.send(Outcome {
+            status,
+            campaigns: self.campaigns(),
+            restarts: self.restarts,
+            problems: std::mem::take(&mut self.problems),
+        });
+    }
+
+    fn campaigns(&self) -> CampaignCounts {
+        CampaignCounts {
+            listed: self.listing.listed,
+            distinct: self.listing.distinct,
+            reported_total: self.listing.reported_total,
+            stored: self.stored,
+            skipped: 0,
+            dead_lettered: self.dead_lettered,
+        }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.lease.is_some()).count()
+    }
+
+    fn publish(&self) {
+        let (campaigns, in_flight) = (self.campaigns(), self.in_flight());
+        let RestartCounts { auth, pager, rate_limiter, sync, store } = self.restarts;
+        self.progress.send_modify(|progress| {
+            progress.distinct = campaigns.distinct;
+            progress.reported_total = campaigns.reported_total;
+            progress.listing_ended = self.listing.end().is_some();
+            progress.stored = campaigns.stored;
+            progress.dead_lettered = campaigns.dead_lettered;
+            progress.in_flight = in_flight;
+            progress.restarts = auth + pager + rate_limiter + sync + store;
+        });
+    }
+}
+
+impl Actor for Pipeline {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        (0..self.slots.len()).for_each(|index| self.hire(index, ctx));
+        self.pump(ctx);
+    }
+}
+
+impl Handler<Stop> for Pipeline {
+    type Result = ();
+
+    fn handle(&mut self, Stop: Stop, ctx: &mut Context<Self>) {
+        info!("stopping: what is in flight is finished, nothing new is begun");
+        self.wind_down(Status::Interrupted, ctx);
+    }
+}
+
+impl Handler<PageFetched> for Pipeline {
+    type Result = ();
+
+    fn handle(&mut self, PageFetched(outcome): PageFetched, ctx: &mut Context<Self>) {
+        match outcome {
+            Ok(Ok(page)) => return self.sift(page, ctx),
+            Ok(Err(RequestError::GaveUp(cause))) => self.listing.break_off(&cause.message),
+            Ok(Err(RequestError::Auth(error))) => self.cannot_log_in(&error, ctx),
+            // Panicked, and back soon: it is asked for the same page again.
+            Ok(Err(RequestError::Stopped)) | Err(_) => {}
+        }
+        self.page_pending = false;
+        self.pump(ctx);
+    }
+}
+
+impl Handler<PageSifted> for Pipeline {
+    type Result = ();
+
+    fn handle(&mut self, PageSifted { page, settled }: PageSifted, ctx: &mut Context<Self>) {
+        match settled {
+            _ if self.ending.is_some() => {}
+            Ok(Ok(settled)) => self.take_in(page, settled),
+            Ok(Err(error)) => self.fail(ProblemClass::StoreFailed, error.to_string(), ctx),
+            // Panicked, and back soon.
+            Err(_) => return self.sift(page, ctx),
+        }
+        self.page_pending = false;
+        self.pump(ctx);
+    }
+}
+
+impl Handler<SyncFinished> for Pipeline {
+    type Result = ();
+
+    fn handle(&mut self, SyncFinished { slot, outcome }: SyncFinished, ctx: &mut Context<Self>) {
+        let Some(lease) = self.slots[slot].lease.take() else { return };
+        match outcome {
+            Ok(Ok(synced)) => self.keep(Settled::Synced(synced)),
+            Ok(Err(RequestError::GaveUp(cause))) => {
+                self.bury(lease.campaign.id.clone(), lease.campaign.payload.clone(), cause);
+            }
+            Ok(Err(RequestError::Auth(error))) => self.cannot_log_in(&error, ctx),
+            // Left to do.
+            Ok(Err(RequestError::Stopped)) => {}
+            Err(_) => {
+                self.slots[slot].worker = None;
+                self.recover(lease);
+            }
+        }
+        self.pump(ctx);
+    }
+}
+
+impl Handler<SyncActorExited> for Pipeline {
+    type Result = ();
+
+    fn handle(&mut self, SyncActorExited { slot, panic }: SyncActorExited, ctx: &mut Context<Self>) {
+        self.slots[slot].worker = None;
+        if self.outcome.is_none() {
+            return;
+        }
+        let cause = panic.unwrap_or_else(|| "it ended without a reason".to_owned());
+        match self.pool_crashes.crash() {
+            Some(backoff) => {
+                self.restarts.sync += 1;
+                warn!(actor = %ActorKind::Sync, slot, %cause, "an actor panicked and is replaced");
+                ctx.run_later(backoff, move |pipeline, ctx| {
+                    pipeline.hire(slot, ctx);
+                    pipeline.pump(ctx);
+                });
+            }
+            None => {
+                self.fail(ProblemClass::RestartIntensityExceeded, gave_up_on(ActorKind::Sync, &cause), ctx)
+            }
+        }
+    }
+}
+
+impl Handler<Crashed> for Pipeline {
+    type Result = ();
+
+    fn handle(&mut self, Crashed { actor, cause, restarts }: Crashed, ctx: &mut Context<Self>) {
+        if !restarts {
+            self.fail(ProblemClass::RestartIntensityExceeded, gave_up_on(actor, &cause), ctx);
+            if actor == ActorKind::Store {
+                // What it holds cannot be committed any more; the next run does it again.
+                self.finish();
+            }
+            return;
+        }
+        warn!(%actor, %cause, "an actor panicked and is restarted");
+        *match actor {
+            ActorKind::Auth => &mut self.restarts.auth,
+            ActorKind::Pager => &mut self.restarts.pager,
+            ActorKind::RateLimiter => &mut self.restarts.rate_limiter,
+            ActorKind::Sync => &mut self.restarts.sync,
+            ActorKind::Store => &mut self.restarts.store,
+        } += 1;
+        self.publish();
+    }
+}
+
+impl Handler<BatchCommitted> for Pipeline {
+    type Result = ();
+
+    fn handle(&mut self, BatchCommitted { stored, dead_lettered }: BatchCommitted, ctx: &mut Context<Self>) {
+        for (ids, count) in [(stored, &mut self.stored), (dead_lettered, &mut self.dead_lettered)] {
+            for id in ids {
+                if self.live.remove(&id) {
+                    self.uncommitted -= 1;
+                    *count += 1;
+                }
+            }
+        }
+        self.pump(ctx);
+    }
+}
+
+impl Handler<StoreBroke> for Pipeline {
+    type Result = ();
+
+    fn handle(&mut self, StoreBroke(cause): StoreBroke, ctx: &mut Context<Self>) {
+        self.fail(ProblemClass::StoreFailed, cause, ctx);
+        self.finish();
+    }
+}
+
+fn gave_up_on(actor: ActorKind, cause: &str) -> String {
+    format!("{actor} panicked more often than it is restarted, last with: {cause}")
+}

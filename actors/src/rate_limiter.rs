@@ -1,0 +1,359 @@
+//! `RateLimiter`: hands out permits, under every limit of the account at once.
+//!
+//! It is the one door through which all requests go, so it also counts them. Waiting requests are served in
+//! order: token, retries, new work, and first come, first served within. What became of a permit comes back as
+//! a [`PermitEvent`], also from a dropped one, so no slot leaks and none is given back too early.
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use crate::jitter::Jitter;
+use crate::lower_bound::lower_bound;
+use crate::permit::{Answer, Endpoint, Fate, Permit, PermitEvent};
+use crate::progress::{ProgressSender, QuotaWait};
+use crate::report::RequestCounts;
+use crate::settings::{COOL_DOWN_JITTER, LONGEST_COOL_DOWN, RateLimit};
+use crate::sliding_log::{Availability, SlidingLog, Slot};
+use crate::stamp_rule::Latencies;
+
+/// Asks for a permit; the reply comes when it is due. An asker that is gone by then costs nothing.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct AcquirePermit {
+    pub(crate) endpoint: Endpoint,
+    /// Whether the request was sent before and failed.
+    pub(crate) retry: bool,
+    pub(crate) reply: oneshot::Sender<Result<Permit, DoorClosed>>,
+}
+
+/// The run is ending: nothing more is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DoorClosed;
+
+/// Waits for a permit, also over a restart of the limiter.
+pub(crate) async fn acquire_permit(
+    limiter: &Addr<RateLimiter>,
+    endpoint: Endpoint,
+    retry: bool,
+) -> Result<Permit, DoorClosed> {
+    while limiter.connected() {
+        let (reply, permit) = oneshot::channel();
+        limiter.do_send(AcquirePermit { endpoint, retry, reply });
+        // A reply that is dropped went down with a panic: the limiter comes back, so it is asked again.
+        if let Ok(permit) = permit.await {
+            return permit;
+        }
+    }
+    Err(DoorClosed)
+}
+
+/// The platform answered 429: nobody sends until its wait is over.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct CoolDown {
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// No more permits: who waits is told so.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct CloseDoor;
+
+/// Asks what was sent so far.
+#[derive(Debug, Message)]
+#[rtype(result = "Tally")]
+pub(crate) struct GetTally;
+
+/// What was sent, and in which time it could have been.
+#[derive(Clone, Copy, Debug, Default, MessageResponse)]
+pub(crate) struct Tally {
+    pub(crate) requests: RequestCounts,
+    pub(crate) lower_bound: Duration,
+}
+
+/// The queues, by who goes first: everyone waits for the token, and what was begun is finished before more is.
+const TOKEN: usize = 0;
+const RETRY: usize = 1;
+const NEW: usize = 2;
+
+struct Waiting {
+    endpoint: Endpoint,
+    retry: bool,
+    reply: oneshot::Sender<Result<Permit, DoorClosed>>,
+}
+
+struct Granted {
+    endpoint: Endpoint,
+    retry: bool,
+    sent: Option<Duration>,
+}
+
+/// See the module.
+pub(crate) struct RateLimiter {
+    origin: Instant,
+    logs: Vec<SlidingLog>,
+    request_timeout: Duration,
+    latencies: Latencies,
+    queues: [VecDeque<Waiting>; 3],
+    granted: HashMap<Slot, Granted>,
+    next_slot: Slot,
+    cooling_until: Option<Duration>,
+    closed: bool,
+    timer: Option<SpawnHandle>,
+    requests: RequestCounts,
+    jitter: Jitter,
+    progress: Rc<ProgressSender>,
+}
+
+impl RateLimiter {
+    pub(crate) fn new(
+        limits: &[RateLimit],
+        request_timeout: Duration,
+        jitter: Jitter,
+        progress: Rc<ProgressSender>,
+    ) -> Self {
+        Self {
+            origin: Instant::now(),
+            logs: limits.iter().copied().map(SlidingLog::new).collect(),
+            request_timeout,
+            latencies: Latencies::new(limits.iter().map(|limit| limit.window()).min()),
+            queues: Default::default(),
+            granted: HashMap::new(),
+            next_slot: 0,
+            cooling_until: None,
+            closed: false,
+            timer: None,
+            requests: RequestCounts::default(),
+            jitter,
+            progress,
+        }
+    }
+
+    /// Grants what can be granted, and sets the timer for the next.
+    fn serve(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let mut quota_wait = None;
+        while let Some(queue) = self.first_in_line() {
+            let now = self.origin.elapsed();
+            match self.availability(now) {
+                (Availability::Now, _) => self.grant(queue, now, ctx),
+                (Availability::At(due), because) => {
+                    let wait = due.saturating_sub(now);
+                    self.timer = Some(ctx.run_later(wait, |limiter, ctx| limiter.serve(ctx)));
+                    quota_wait = Some(self.quota_wait(Some(due), because));
+                    break;
+                }
+                (Availability::AfterAnAnswer, because) => {
+                    quota_wait = Some(self.quota_wait(None, because));
+                    break;
+                }
+            }
+        }
+        let requests = self.requests;
+        let latency = self.latencies.mean();
+        self.progress.send_modify(|progress| {
+            progress.requests = requests;
+            progress.latency = latency;
+            progress.quota = quota_wait;
+        });
+    }
+
+    /// The first queue in which somebody still waits.
+    fn first_in_line(&mut self) -> Option<usize> {
+        for queue in &mut self.queues {
+            while queue.front().is_some_and(|waiting| waiting.reply.is_closed()) {
+                queue.pop_front();
+            }
+        }
+        self.queues.iter().position(|queue| !queue.is_empty())
+    }
+
+    /// When the next permit is due under all limits, and because of which.
+    fn availability(&self, now: Duration) -> (Availability, String) {
+        if let Some(until) = self.cooling_until.filter(|until| *until > now) {
+            return (Availability::At(until), "the platform's 429".to_owned());
+        }
+        let mut latest = (Availability::Now, String::new());
+        for log in &self.logs {
+            let because = || log.limit().to_string();
+            latest = match (latest, log.availability(now)) {
+                (latest, Availability::Now) => latest,
+                ((Availability::At(a), _), Availability::At(b)) if b > a => (Availability::At(b), because()),
+                ((Availability::Now, _), at @ Availability::At(_)) => (at, because()),
+                (_, Availability::AfterAnAnswer) => return (Availability::AfterAnAnswer, because()),
+                (latest, _) => latest,
+            };
+        }
+        latest
+    }
+
+    /// Every log has room: takes one slot of each.
+    fn grant(&mut self, queue: usize, now: Duration, ctx: &mut Context<Self>) {
+        let Some(waiting) = self.queues[queue].pop_front() else { return };
+        let slot = self.next_slot;
+        self.next_slot += 1;
+        for log in &mut self.logs {
+            let taken = log.take(now, slot);
+            debug_assert!(taken, "a log that had room a moment ago has it still");
+        }
+        self.granted.insert(slot, Granted { endpoint: waiting.endpoint, retry: waiting.retry, sent: None });
+        let permit = Permit::new(slot, ctx.address().recipient());
+        // Refused, the permit is dropped, and so given back.
+        let _ = waiting.reply.send(Ok(permit));
+    }
+
+    fn quota_wait(&self, due: Option<Duration>, because: String) -> QuotaWait {
+        QuotaWait {
+            waiting: self.queues.iter().map(VecDeque::len).sum(),
+            until: due.map(|due| self.origin + due),
+            because,
+        }
+    }
+
+    fn note(&mut self, PermitEvent { slot, at, fate }: PermitEvent) {
+        let at = at.saturating_duration_since(self.origin);
+        if fate == Fate::Sent {
+            return self.note_sent(slot, at);
+        }
+        let Some(granted) = self.granted.remove(&slot) else { return };
+        let Some(sent) = granted.sent else {
+            return self.logs.iter_mut().for_each(|log| log.give_back(slot));
+        };
+        if let Fate::Answered(Answer::Succeeded) = fate {
+            self.latencies.succeeded(granted.endpoint, at - sent);
+        } else {
+            self.latencies.ended(at - sent);
+        }
+        match fate {
+            Fate::TimedOut => self.requests.timed_out += 1,
+            Fate::Answered(Answer::Unauthorized) => self.requests.unauthorized += 1,
+            Fate::Answered(Answer::Throttled) => {
+                self.requests.throttled += 1;
+                self.latencies.throttled();
+            }
+            _ => {}
+        }
+        let rule = self.latencies.rule();
+        let stamp = match fate {
+            Fate::Answered(Answer::Succeeded) => rule.once_answered(sent, at),
+            // Quick refusals are stamped at completion: safe, and they cost little.
+            Fate::Answered(_) => at,
+            _ => rule.unanswered(sent, at, self.request_timeout),
+        };
+        for log in &mut self.logs {
+            log.stamp(slot, stamp);
+            log.settle(slot);
+        }
+    }
+
+    fn note_sent(&mut self, slot: Slot, at: Duration) {
+        let Some(granted) = self.granted.get_mut(&slot) else { return };
+        granted.sent = Some(at);
+        let count = match granted.endpoint {
+            Endpoint::Auth => &mut self.requests.auth,
+            Endpoint::List => &mut self.requests.list,
+            Endpoint::Sync => &mut self.requests.sync,
+        };
+        *count += 1;
+        self.requests.total += 1;
+        self.requests.retried += u64::from(granted.retry);
+        if let Some(stamp) = self.latencies.rule().while_in_flight(at) {
+            self.logs.iter_mut().for_each(|log| log.stamp(slot, stamp));
+        }
+    }
+}
+
+impl Actor for RateLimiter {
+    type Context = Context<Self>;
+}
+
+impl Supervised for RateLimiter {
+    /// Who waits is part of the value; only the timer was lost.
+    fn restarting(&mut self, ctx: &mut Context<Self>) {
+        self.timer = None;
+        self.serve(ctx);
+    }
+}
+
+impl Handler<AcquirePermit> for RateLimiter {
+    type Result = ();
+
+    fn handle(&mut self, AcquirePermit { endpoint, retry, reply }: AcquirePermit, ctx: &mut Context<Self>) {
+        if self.closed {
+            // An asker that is gone needs no answer.
+            let _ = reply.send(Err(DoorClosed));
+        } else {
+            let queue = match (endpoint, retry) {
+                (Endpoint::Auth, _) => TOKEN,
+                (_, true) => RETRY,
+                (_, false) => NEW,
+            };
+            self.queues[queue].push_back(Waiting { endpoint, retry, reply });
+            self.serve(ctx);
+        }
+    }
+}
+
+impl Handler<PermitEvent> for RateLimiter {
+    type Result = ();
+
+    fn handle(&mut self, event: PermitEvent, ctx: &mut Context<Self>) {
+        self.note(event);
+        self.serve(ctx);
+    }
+}
+
+impl Handler<CoolDown> for RateLimiter {
+    type Result = ();
+
+    fn handle(&mut self, CoolDown { retry_after }: CoolDown, ctx: &mut Context<Self>) {
+        // Without a hint, the longest window of a minute or less: after it a log of that kind is empty.
+        let own_guess = || {
+            let windows = self.logs.iter().map(|log| log.limit().window());
+            windows
+                .filter(|window| *window <= Duration::from_secs(60))
+                .max()
+                .unwrap_or(Duration::from_secs(60))
+        };
+        let wait = retry_after.unwrap_or_else(own_guess).min(LONGEST_COOL_DOWN);
+        let until = self.origin.elapsed() + wait + self.jitter.up_to(COOL_DOWN_JITTER);
+        self.cooling_until = self.cooling_until.max(Some(until));
+        warn!(
+            wait_ms = wait.as_millis(),
+            "the platform answered 429: the limit is set too high, or something else uses it"
+        );
+        self.serve(ctx);
+    }
+}
+
+impl Handler<CloseDoor> for RateLimiter {
+    type Result = ();
+
+    fn handle(&mut self, CloseDoor: CloseDoor, _: &mut Context<Self>) {
+        debug!(
+            waiting = self.queues.iter().map(VecDeque::len).sum::<usize>(),
+            "no more permits are handed out"
+        );
+        self.closed = true;
+        for waiting in self.queues.iter_mut().flat_map(|queue| queue.drain(..)) {
+            let _ = waiting.reply.send(Err(DoorClosed));
+        }
+    }
+}
+
+impl Handler<GetTally> for RateLimiter {
+    type Result = Tally;
+
+    fn handle(&mut self, GetTally: GetTally, _: &mut Context<Self>) -> Tally {
+        let limits: Vec<RateLimit> = self.logs.iter().map(SlidingLog::limit).collect();
+        Tally { requests: self.requests, lower_bound: lower_bound(self.requests.total, &limits) }
+    }
+}

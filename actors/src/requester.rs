@@ -1,0 +1,108 @@
+//! One request to the platform, until it is answered or given up: token, permit, call, retry.
+//! While it waits, for whatever, it holds nothing: no permit, no connection.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use actix::prelude::*;
+use tokio::time::{Instant, sleep};
+use tracing::warn;
+
+use crate::auth_actor::{AuthError, GetToken, IssuedToken, get_token};
+use crate::jitter::Jitter;
+use crate::model::FailureClass;
+use crate::permit::{Endpoint, Permit};
+use crate::ports::PlatformError;
+use crate::rate_limiter::{CoolDown, RateLimiter, acquire_permit};
+use crate::retry_policy::{Attempts, RetryPolicy, Verdict};
+
+/// Whom a request asks for its token and its permit. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Requester {
+    pub(crate) auth: Recipient<GetToken>,
+    pub(crate) limiter: Addr<RateLimiter>,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) jitter: Jitter,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RequestError {
+    /// This request failed for good; others may not.
+    GaveUp(GaveUp),
+    /// There is no token, so no request can be made.
+    Auth(AuthError),
+    /// The run is ending.
+    Stopped,
+}
+
+/// What a dead letter has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GaveUp {
+    pub(crate) class: FailureClass,
+    pub(crate) message: String,
+    pub(crate) attempts: u32,
+    pub(crate) first_failed_at: SystemTime,
+}
+
+impl Requester {
+    /// Makes the call as often as the retry policy allows.
+    pub(crate) async fn request<T>(
+        &self,
+        endpoint: Endpoint,
+        mut call: impl AsyncFnMut(Permit, Arc<IssuedToken>) -> Result<T, PlatformError>,
+    ) -> Result<T, RequestError> {
+        let mut attempts = Attempts::new(self.retry);
+        let mut refused = None;
+        let mut first_failed_at = None;
+        loop {
+            let (token, permit) = self.enter(endpoint, attempts.made() > 0, refused.take()).await?;
+            let generation = token.access.generation;
+            let error = match call(permit, token).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let first_failed_at = *first_failed_at.get_or_insert_with(SystemTime::now);
+            match &error {
+                PlatformError::Throttled { retry_after } => {
+                    self.limiter.do_send(CoolDown { retry_after: *retry_after });
+                }
+                PlatformError::Unauthorized { .. } => refused = Some(generation),
+                _ => {}
+            }
+            match attempts.judge(&error) {
+                Verdict::Again { wait_up_to } => {
+                    let wait = self.jitter.up_to(wait_up_to);
+                    warn!(%error, attempts = attempts.made(), wait_ms = wait.as_millis(), "request failed, trying again");
+                    sleep(wait).await;
+                }
+                Verdict::GiveUp { class } => {
+                    let (message, attempts) = (error.to_string(), attempts.made());
+                    warn!(%error, attempts, "request given up");
+                    return Err(RequestError::GaveUp(GaveUp { class, message, attempts, first_failed_at }));
+                }
+            }
+        }
+    }
+
+    /// First the token, then the permit: a permit that waits for a token would age, and where the limit is one
+    /// request, the login could not be sent. A token that expired while the permit was waited for is changed.
+    async fn enter(
+        &self,
+        endpoint: Endpoint,
+        retry: bool,
+        mut refused: Option<u64>,
+    ) -> Result<(Arc<IssuedToken>, Permit), RequestError> {
+        loop {
+            let token = get_token(&self.auth, refused.take()).await.map_err(|error| match error {
+                AuthError::Stopped => RequestError::Stopped,
+                error => RequestError::Auth(error),
+            })?;
+            let permit = acquire_permit(&self.limiter, endpoint, retry).await;
+            let permit = permit.map_err(|_| RequestError::Stopped)?;
+            if Instant::now() < token.expires_at {
+                return Ok((token, permit));
+            }
+        }
+    }
+}

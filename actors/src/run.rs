@@ -1,0 +1,225 @@
+//! One run of one account: hires the actors from the last stage to the first, so that each is born knowing the
+//! next, waits for the outcome, and leaves nothing running.
+
+use std::future::Future;
+use std::rc::Rc;
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use tokio::time::{Duration, Instant};
+use tracing::{Instrument, info_span, warn};
+
+use crate::auth_actor::{AuthActor, GetToken};
+use crate::jitter::Jitter;
+use crate::model::Run;
+use crate::pager_actor::PagerActor;
+use crate::pipeline::{Crew, Outcome, Pipeline, Stop};
+use crate::ports::{Platform, Store};
+use crate::progress::ProgressSender;
+use crate::rate_limiter::{GetTally, RateLimiter, Tally};
+use crate::report::{
+    AccountReport, CampaignCounts, Problem, ProblemClass, RequestCounts, RestartCounts, Status,
+};
+use crate::requester::Requester;
+use crate::settings::{PipelineSettings, RestartIntensity};
+use crate::store_actor::StoreActor;
+use crate::supervision::{ActorKind, guard, spawn_child};
+use crate::sync_actor::SyncActor;
+
+/// How long the report may take to be stored: the rows are committed, so the caller need not wait for ever.
+const FINISH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Syncs one account and reports. Ends early, as `interrupted`, when `shutdown` is ready. Has to run inside an
+/// actix system or a tokio `LocalSet`: all actors live on the caller's thread.
+pub async fn run<P: Platform, S: Store>(
+    settings: PipelineSettings,
+    platform: Rc<P>,
+    store: Rc<S>,
+    progress: ProgressSender,
+    shutdown: impl Future<Output = ()> + 'static,
+) -> AccountReport {
+    run_with(settings, platform, store, progress, shutdown, |_| {}).await
+}
+
+/// [`run`], with a look at the limiter for those who want to see it fail.
+pub(crate) async fn run_with<P: Platform, S: Store>(
+    settings: PipelineSettings,
+    platform: Rc<P>,
+    store: Rc<S>,
+    progress: ProgressSender,
+    shutdown: impl Future<Output = ()> + 'static,
+    on_hired: impl FnOnce(&Addr<RateLimiter>),
+) -> AccountReport {
+    let account = settings.account.clone();
+    let run = match store.begin_run(&account).await {
+        Ok(run) => run,
+        Err(error) => {
+            let problem = Problem { class: ProblemClass::StoreFailed, message: error.to_string() };
+            return report(&settings, None, failed(problem), Tally::default(), Duration::ZERO);
+        }
+    };
+    let span = info_span!("run", account = %account, run = %run.id);
+    let (outcome, tally, duration) = async {
+        let begun = Instant::now();
+        let (outcome, tally) =
+            sync(settings.clone(), platform, store.clone(), progress, shutdown, on_hired, run.clone()).await;
+        (outcome, tally, begun.elapsed())
+    }
+    .instrument(span)
+    .await;
+    let mut report = report(&settings, Some(&run), outcome, tally, duration);
+    match tokio::time::timeout(FINISH_PATIENCE, store.finish_run(&run, &report)).await {
+        Ok(Ok(())) => {}
+        failure => {
+            let cause = match failure {
+                Ok(Err(error)) => error.to_string(),
+                _ => format!("no answer from the database in {} s", FINISH_PATIENCE.as_secs()),
+            };
+            warn!(%cause, "the run's report could not be stored");
+            let message = format!("the run's report could not be stored: {cause}");
+            report.problems.push(Problem { class: ProblemClass::StoreFailed, message });
+        }
+    }
+    report
+}
+
+async fn sync<P: Platform, S: Store>(
+    settings: PipelineSettings,
+    platform: Rc<P>,
+    store: Rc<S>,
+    progress: ProgressSender,
+    shutdown: impl Future<Output = ()> + 'static,
+    on_hired: impl FnOnce(&Addr<RateLimiter>),
+    run: Run,
+) -> (Outcome, Tally) {
+    let (outcome, ended) = oneshot::channel();
+    let mut tasks = Tasks::default();
+    let mut limiter = None;
+    let (pipeline, life) = spawn_child(|pipeline: &Addr<Pipeline>| {
+        let progress = Rc::new(progress);
+        let crew = hire_crew(&settings, platform, store, &run, &progress, pipeline, &mut tasks);
+        on_hired(&crew.limiter);
+        limiter = Some(crew.limiter.clone());
+        Pipeline::new(settings.clone(), run, crew, progress, outcome)
+    });
+    tasks.0.push(life.abort_handle());
+    let stop = pipeline.clone();
+    let shutdown = actix::spawn(async move {
+        shutdown.await;
+        stop.do_send(Stop);
+    });
+    tasks.0.push(shutdown.abort_handle());
+
+    // The pipeline reports before it ends; if it panicked instead, its panic is the cause.
+    let outcome = match ended.await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            let cause = life.await.ok().flatten().unwrap_or_else(|| "unknown".to_owned());
+            let message = format!("the pipeline itself failed: {cause}");
+            failed(Problem { class: ProblemClass::RestartIntensityExceeded, message })
+        }
+    };
+    let tally = match limiter {
+        Some(limiter) => limiter.send(GetTally).await.unwrap_or_default(),
+        None => Tally::default(),
+    };
+    drop(tasks);
+    // Aborted tasks are dropped when the runtime next comes to them.
+    tokio::task::yield_now().await;
+    (outcome, tally)
+}
+
+fn hire_crew<P: Platform, S: Store>(
+    settings: &PipelineSettings,
+    platform: Rc<P>,
+    store: Rc<S>,
+    run: &Run,
+    progress: &Rc<ProgressSender>,
+    pipeline: &Addr<Pipeline>,
+    tasks: &mut Tasks,
+) -> Crew {
+    let one = RestartIntensity::SINGLETON;
+    let jitter = Jitter::seeded(settings.seed);
+    let supervisor = || pipeline.clone().recipient();
+
+    let (acknowledge, alarm) = (pipeline.clone().recipient(), pipeline.clone().recipient());
+    let store = StoreActor::new(store, run.clone(), settings.batch, acknowledge, alarm, progress.clone());
+    let store = tasks.keep(guard(ActorKind::Store, one, supervisor(), store));
+
+    let limiter =
+        RateLimiter::new(&settings.rate_limits, settings.request_timeout, jitter.clone(), progress.clone());
+    let limiter = tasks.keep(guard(ActorKind::RateLimiter, one, supervisor(), limiter));
+
+    let auth = AuthActor::new(platform.clone(), limiter.clone(), settings.retry, jitter.clone());
+    let auth: Recipient<GetToken> = tasks.keep(guard(ActorKind::Auth, one, supervisor(), auth)).recipient();
+
+    let requester = Requester { auth, limiter: limiter.clone(), retry: settings.retry, jitter };
+    let pager = PagerActor { platform: platform.clone(), requester: requester.clone() };
+    let pager = tasks.keep(guard(ActorKind::Pager, one, supervisor(), pager)).recipient();
+
+    let hire = move || {
+        let actor = SyncActor { platform: platform.clone(), requester: requester.clone() };
+        let (address, life) = spawn_child(|_| actor);
+        (address.recipient(), life)
+    };
+    let (keep, flush, find_settled) =
+        (store.clone().recipient(), store.clone().recipient(), store.recipient());
+    Crew { pager, limiter, keep, flush, find_settled, hire: Box::new(hire) }
+}
+
+/// Ends with the run, whichever way the run ends.
+#[derive(Default)]
+struct Tasks(Vec<AbortHandle>);
+
+impl Tasks {
+    fn keep<A>(&mut self, (address, life): (A, AbortHandle)) -> A {
+        self.0.push(life);
+        address
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
+}
+
+fn failed(problem: Problem) -> Outcome {
+    Outcome {
+        status: Status::Failed,
+        campaigns: CampaignCounts::default(),
+        restarts: RestartCounts::default(),
+        problems: vec![problem],
+    }
+}
+
+fn report(
+    settings: &PipelineSettings,
+    run: Option<&Run>,
+    outcome: Outcome,
+    Tally { requests, lower_bound }: Tally,
+    duration: Duration,
+) -> AccountReport {
+    let mut problems = outcome.problems;
+    if requests.throttled > 0 {
+        let message = format!(
+            "the platform answered 429 {} times: the limit is set too high, or something else uses it",
+            requests.throttled
+        );
+        problems.push(Problem { class: ProblemClass::Throttled, message });
+    }
+    let requests: RequestCounts = requests;
+    AccountReport {
+        account: settings.account.clone(),
+        run_id: run.map(|run| run.id),
+        status: outcome.status,
+        resumed: false,
+        campaigns: outcome.campaigns,
+        requests,
+        restarts: outcome.restarts,
+        duration,
+        lower_bound,
+        problems,
+    }
+}

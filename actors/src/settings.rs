@@ -1,0 +1,189 @@
+//! The pipeline's settings as values that cannot be wrong, and every bound of the pipeline beside its reason.
+
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::model::AccountId;
+use crate::retry_policy::RetryPolicy;
+
+/// A value outside of what a setting allows.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{value} is not allowed: {allowed}")]
+pub struct OutOfRange {
+    value: String,
+    allowed: &'static str,
+}
+
+/// At most so many requests in any window of that length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RateLimit {
+    requests: NonZeroU32,
+    window: Duration,
+}
+
+impl RateLimit {
+    /// Between one request and a million, in 10 ms to 31 days: what platforms state, and what a log of stamps holds.
+    pub fn new(requests: u32, window: Duration) -> Result<Self, OutOfRange> {
+        const ALLOWED: &str = "1 to 1000000 requests in 10ms to 31 days";
+        match NonZeroU32::new(requests) {
+            Some(requests)
+                if requests.get() <= 1_000_000
+                    && (Duration::from_millis(10)..=Duration::from_secs(31 * 86_400)).contains(&window) =>
+            {
+                Ok(Self { requests, window })
+            }
+            _ => Err(OutOfRange { value: format!("{requests}/{window:?}"), allowed: ALLOWED }),
+        }
+    }
+
+    /// How many requests a window holds.
+    pub fn requests(self) -> usize {
+        self.requests.get() as usize
+    }
+
+    /// How long the window is.
+    pub fn window(self) -> Duration {
+        self.window
+    }
+
+    /// What is added to the window against clocks that drift apart and timers that fire early
+    /// (1000 ppm; measured in the research on rate limits).
+    pub fn margin(self) -> Duration {
+        (self.window / 1000).max(Duration::from_millis(5))
+    }
+}
+
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.window.as_secs();
+        match (self.window.subsec_millis(), seconds) {
+            (0, s) if s % 86_400 == 0 => write!(f, "{}/{}d", self.requests, s / 86_400),
+            (0, s) => write!(f, "{}/{s}s", self.requests),
+            (_, _) => write!(f, "{}/{}ms", self.requests, self.window.as_millis()),
+        }
+    }
+}
+
+/// How many `SyncActor`s an account has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Concurrency(NonZeroUsize);
+
+impl Concurrency {
+    /// 1 to 1024: each is one connection.
+    pub fn new(sync_actors: usize) -> Result<Self, OutOfRange> {
+        match NonZeroUsize::new(sync_actors) {
+            Some(n) if n.get() <= 1024 => Ok(Self(n)),
+            _ => Err(OutOfRange { value: sync_actors.to_string(), allowed: "1 to 1024 sync actors" }),
+        }
+    }
+
+    /// The number.
+    pub fn get(self) -> usize {
+        self.0.get()
+    }
+}
+
+/// When a batch is committed: as soon as it is full or its oldest entry has waited long enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    size: NonZeroUsize,
+    linger: Duration,
+}
+
+impl BatchLimits {
+    /// 1 to 10,000 entries, and at most a minute.
+    pub fn new(size: usize, linger: Duration) -> Result<Self, OutOfRange> {
+        match NonZeroUsize::new(size) {
+            Some(n) if n.get() <= 10_000 && linger <= Duration::from_secs(60) => Ok(Self { size: n, linger }),
+            _ => Err(OutOfRange {
+                value: format!("{size} within {linger:?}"),
+                allowed: "1 to 10000 entries within at most 60s",
+            }),
+        }
+    }
+
+    /// Entries that fill a batch.
+    pub fn size(self) -> usize {
+        self.size.get()
+    }
+
+    /// How long an entry waits for others.
+    pub fn linger(self) -> Duration {
+        self.linger
+    }
+}
+
+/// How often an actor may be restarted before the run is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestartIntensity {
+    /// Restarts allowed within the window.
+    pub max_restarts: usize,
+    /// The sliding window.
+    pub within: Duration,
+    /// Wait before the first restart; it doubles with each further one in the window.
+    pub backoff: Duration,
+    /// The longest wait.
+    pub backoff_cap: Duration,
+}
+
+impl RestartIntensity {
+    /// For an actor of which there is one: a bug that strikes more than five times a minute will not go away.
+    pub const SINGLETON: Self = Self {
+        max_restarts: 5,
+        within: Duration::from_secs(60),
+        backoff: Duration::from_millis(100),
+        backoff_cap: Duration::from_secs(5),
+    };
+
+    /// For the pool: a single campaign can take two down, and all may be hit by one bug at once.
+    pub fn pool(concurrency: Concurrency) -> Self {
+        Self { max_restarts: 10.max(2 * concurrency.get()), ..Self::SINGLETON }
+    }
+}
+
+/// All that a pipeline needs to know.
+#[derive(Clone, Debug)]
+pub struct PipelineSettings {
+    /// Whose campaigns are synced.
+    pub account: AccountId,
+    /// All of them hold at once; none means no limit.
+    pub rate_limits: Vec<RateLimit>,
+    /// How many campaigns are in flight at the most.
+    pub concurrency: Concurrency,
+    /// Entries asked for with each page.
+    pub page_size: NonZeroU32,
+    /// How failed requests are repeated.
+    pub retry: RetryPolicy,
+    /// How the store batches.
+    pub batch: BatchLimits,
+    /// The longest that one attempt takes, connect to last byte. A request that was dropped in flight counts
+    /// against the limit as if it had been answered only then.
+    pub request_timeout: Duration,
+    /// Makes a run's random waits repeatable.
+    pub seed: u64,
+}
+
+/// How long a run that ends early waits for what is in flight: what operators allow a process after SIGTERM,
+/// less a reserve for the last commit.
+pub const WIND_DOWN: Duration = Duration::from_secs(5);
+
+/// How long the database may be away before the run ends `failed`: a failover or a restart with recovery fits in.
+pub const DATABASE_PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// The longest wait that a platform's hint is believed; a longer one is a mistake or needs someone.
+pub const LONGEST_COOL_DOWN: Duration = Duration::from_secs(15 * 60);
+
+/// Jitter after a cool-down, so that several processes do not come back in one moment.
+pub const COOL_DOWN_JITTER: Duration = Duration::from_secs(1);
+
+/// 429s that one request is patient with. With a cool-down each, that is hours: somebody else uses the limit.
+pub const MAX_THROTTLED: u32 = 20;
+
+/// 401s in a row that one request answers with a new token. More, and it is not the token.
+pub const MAX_UNAUTHORIZED: u32 = 3;
+
+/// Pages without a campaign that is new, after which a listing is given up as endless.
+pub const MAX_BARREN_PAGES: u32 = 3;

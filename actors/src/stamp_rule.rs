@@ -1,0 +1,190 @@
+//! From when on a request counts against a limit: the platform counted it at some moment between its sending
+//! and its answer, and only the platform knows which. Pure: latencies in, stamps out.
+//!
+//! - **At completion** is safe whatever the network does: the platform counted the request before it answered.
+//!   The price is that a window lasts as long as itself and a latency.
+//! - **At sending plus the spread** of the latencies is as safe as long as the platform counts a request at the
+//!   same point of its way each time (on arrival, say): the constant part of the way cancels out. It is taken
+//!   where the first rule would cost too much: windows that are short against the latencies.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::permit::Endpoint;
+
+/// Latencies remembered for each endpoint: enough to have seen its spread, few enough to forget a bad minute.
+const REMEMBERED: usize = 64;
+
+/// Requests to measure before the safest rule is left.
+const ENOUGH: u32 = 30;
+
+/// The share of a window that stamping at completion may cost on average, unanswered requests included.
+const TOLERATED: f64 = 0.06;
+
+/// The two rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StampRule {
+    /// When the last byte of the answer is in.
+    Completion,
+    /// At sending plus this, or at completion where that is earlier.
+    Sending { spread: Duration },
+}
+
+/// What was measured, and the rule that follows from it.
+#[derive(Debug)]
+pub(crate) struct Latencies {
+    /// Of the shortest limit; none means that no stamp matters.
+    shortest_window: Option<Duration>,
+    successes: HashMap<Endpoint, VecDeque<Duration>>,
+    measured: u32,
+    in_flight_time: Duration,
+    /// Doubled with each 429: then the spread was not all that there is.
+    caution: u32,
+}
+
+impl Latencies {
+    pub(crate) fn new(shortest_window: Option<Duration>) -> Self {
+        Self {
+            shortest_window,
+            successes: HashMap::new(),
+            measured: 0,
+            in_flight_time: Duration::ZERO,
+            caution: 1,
+        }
+    }
+
+    /// An answer that was wished for. Others may come by a shorter way and say nothing about the spread.
+    pub(crate) fn succeeded(&mut self, endpoint: Endpoint, latency: Duration) {
+        self.ended(latency);
+        let latencies = self.successes.entry(endpoint).or_default();
+        if latencies.len() == REMEMBERED {
+            latencies.pop_front();
+        }
+        latencies.push_back(latency);
+    }
+
+    /// Any other end of a request: it was in flight for so long.
+    pub(crate) fn ended(&mut self, latency: Duration) {
+        self.measured = self.measured.saturating_add(1);
+        self.in_flight_time += latency;
+    }
+
+    /// A 429 came in spite of the rule.
+    pub(crate) fn throttled(&mut self) {
+        self.caution = self.caution.saturating_mul(2);
+    }
+
+    /// The rule for now.
+    pub(crate) fn rule(&self) -> StampRule {
+        let Some(window) = self.shortest_window else { return StampRule::Completion };
+        if self.measured < ENOUGH || self.mean() <= window.mul_f64(TOLERATED) {
+            return StampRule::Completion;
+        }
+        StampRule::Sending { spread: self.spread().saturating_mul(self.caution) }
+    }
+
+    /// How long a request is in flight on average, answered or not.
+    pub(crate) fn mean(&self) -> Duration {
+        self.in_flight_time / self.measured.max(1)
+    }
+
+    fn spread(&self) -> Duration {
+        let spread_of = |latencies: &VecDeque<Duration>| {
+            let slowest = latencies.iter().max().copied().unwrap_or_default();
+            slowest.saturating_sub(latencies.iter().min().copied().unwrap_or_default())
+        };
+        self.successes.values().map(spread_of).max().unwrap_or_default()
+    }
+}
+
+impl StampRule {
+    /// The stamp of a request on its way, where it can be told already.
+    pub(crate) fn while_in_flight(self, sent: Duration) -> Option<Duration> {
+        match self {
+            StampRule::Completion => None,
+            StampRule::Sending { spread } => Some(sent + spread),
+        }
+    }
+
+    /// The stamp of a request that was answered as wished.
+    pub(crate) fn once_answered(self, sent: Duration, completed: Duration) -> Duration {
+        self.while_in_flight(sent).map_or(completed, |stamp| stamp.min(completed))
+    }
+
+    /// The stamp of a request that nobody waits for any more; the platform may count it until its time is over.
+    pub(crate) fn unanswered(
+        self,
+        sent: Duration,
+        given_up: Duration,
+        request_timeout: Duration,
+    ) -> Duration {
+        self.while_in_flight(sent).unwrap_or_else(|| given_up.max(sent + request_timeout))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn after(window: Duration, latencies: impl IntoIterator<Item = Duration>) -> Latencies {
+        let mut measured = Latencies::new(Some(window));
+        latencies.into_iter().for_each(|latency| measured.succeeded(Endpoint::Sync, latency));
+        measured
+    }
+
+    #[test]
+    fn completion_is_the_rule_until_enough_is_measured_and_where_windows_are_long_against_latencies() {
+        assert_eq!(after(SECOND, [ms(500); 29]).rule(), StampRule::Completion);
+        assert_eq!(after(SECOND, [ms(50); 1000]).rule(), StampRule::Completion);
+        assert_eq!(after(60 * SECOND, [2 * SECOND; 1000]).rule(), StampRule::Completion);
+        assert_eq!(Latencies::new(None).rule(), StampRule::Completion);
+    }
+
+    #[test]
+    fn short_windows_are_stamped_at_sending_plus_the_spread_of_the_endpoint_that_has_the_largest() {
+        let mut measured = after(SECOND, [ms(500), ms(530)].repeat(20));
+        measured.succeeded(Endpoint::List, ms(3));
+        measured.succeeded(Endpoint::List, ms(43));
+        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(40) });
+    }
+
+    #[test]
+    fn requests_that_were_never_answered_weigh_in_the_choice_but_not_in_the_spread() {
+        let mut measured = after(SECOND, [ms(30), ms(35)].repeat(50));
+        assert_eq!(measured.rule(), StampRule::Completion);
+        (0..5).for_each(|_| measured.ended(SECOND));
+        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(5) });
+    }
+
+    #[test]
+    fn a_429_doubles_the_spread_and_an_old_outlier_is_forgotten() {
+        let mut measured = after(SECOND, [ms(500), ms(510)].repeat(20));
+        measured.throttled();
+        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(20) });
+        measured.succeeded(Endpoint::Sync, ms(900));
+        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(800) });
+        (0..REMEMBERED).for_each(|_| measured.succeeded(Endpoint::Sync, ms(505)));
+        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(0) });
+    }
+
+    #[test]
+    fn no_rule_stamps_an_answered_request_later_than_its_answer() {
+        let spread = StampRule::Sending { spread: ms(100) };
+        assert_eq!(spread.once_answered(ms(1000), ms(1030)), ms(1030));
+        assert_eq!(spread.once_answered(ms(1000), ms(2000)), ms(1100));
+        assert_eq!(StampRule::Completion.once_answered(ms(1000), ms(2000)), ms(2000));
+    }
+
+    #[test]
+    fn an_unanswered_request_counts_until_its_time_is_over_or_from_its_stamp_at_sending() {
+        assert_eq!(StampRule::Completion.unanswered(ms(0), ms(20), SECOND), SECOND);
+        assert_eq!(StampRule::Completion.unanswered(ms(0), ms(1500), SECOND), ms(1500));
+        assert_eq!(StampRule::Sending { spread: ms(7) }.unanswered(ms(0), ms(20), SECOND), ms(7));
+    }
+}

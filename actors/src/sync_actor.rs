@@ -1,0 +1,53 @@
+//! `SyncActor`: syncs one campaign at a time, with token, permit and retries. It gives a campaign back by its
+//! answer, or by dying: the pipeline keeps the lease.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use tracing::{Instrument, info_span};
+
+use crate::auth_actor::IssuedToken;
+use crate::model::{Campaign, IdempotencyKey, SyncedCampaign};
+use crate::permit::{Endpoint, Permit};
+use crate::ports::Platform;
+use crate::requester::{RequestError, Requester};
+
+/// Asks for the sync of one campaign.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<SyncedCampaign, RequestError>")]
+pub(crate) struct SyncCampaign {
+    pub(crate) campaign: Arc<Campaign>,
+    pub(crate) key: IdempotencyKey,
+}
+
+/// See the module.
+pub(crate) struct SyncActor<P> {
+    pub(crate) platform: Rc<P>,
+    pub(crate) requester: Requester,
+}
+
+impl<P: Platform> Actor for SyncActor<P> {
+    type Context = Context<Self>;
+}
+
+impl<P: Platform> Handler<SyncCampaign> for SyncActor<P> {
+    /// A future of the actor's own, so that a panic in it takes the actor down and is seen.
+    type Result = ResponseActFuture<Self, Result<SyncedCampaign, RequestError>>;
+
+    fn handle(
+        &mut self,
+        SyncCampaign { campaign, key }: SyncCampaign,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        let (platform, requester) = (self.platform.clone(), self.requester.clone());
+        let span = info_span!("sync", campaign = %campaign.id);
+        let sync = async move {
+            let call = async |permit: Permit, token: Arc<IssuedToken>| {
+                platform.sync(permit, &token.access, &campaign, &key).await
+            };
+            requester.request(Endpoint::Sync, call).await
+        };
+        Box::pin(sync.instrument(span).into_actor(self))
+    }
+}

@@ -1,0 +1,105 @@
+//! For tests: virtual time, fakes named for what they do, and a way to make the limiter panic.
+//! A [`ScriptedPlatform`] does what its script says; a [`MemoryStore`] keeps everything, a [`TallyStore`] only
+//! what it needs to tell whether anything is missing or doubled.
+
+mod memory_store;
+mod scripted_platform;
+mod tally_store;
+
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::prelude::*;
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+use tokio::time::sleep;
+
+pub use memory_store::{CommitFault, MemoryStore};
+pub use scripted_platform::{Call, Play, ScriptedPlatform, Stamping, campaign_id, honest_page};
+pub use tally_store::TallyStore;
+
+use crate::ports::{Platform, Store};
+use crate::progress::{Progress, ProgressSender};
+use crate::rate_limiter::RateLimiter;
+use crate::report::AccountReport;
+use crate::retry_policy::RetryPolicy;
+use crate::run::run_with;
+use crate::settings::{BatchLimits, Concurrency, PipelineSettings, RateLimit};
+
+/// Runs a future where time only passes when nobody has anything to do. Without IO: a real socket in such a test
+/// panics instead of racing the clock.
+pub fn in_virtual_time<T>(future: impl Future<Output = T>) -> T {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+    LocalSet::new().block_on(&runtime.expect("a runtime without IO needs nothing"), future)
+}
+
+/// Settings of a small run: no limit, 8 sync actors, pages of 10, batches of 50 within 200 ms.
+pub fn settings() -> PipelineSettings {
+    PipelineSettings {
+        account: "test".into(),
+        rate_limits: vec![],
+        concurrency: Concurrency::new(8).expect("in range"),
+        page_size: NonZeroU32::new(10).expect("not zero"),
+        retry: RetryPolicy::default(),
+        batch: BatchLimits::new(50, Duration::from_millis(200)).expect("in range"),
+        request_timeout: Duration::from_secs(10),
+        seed: 1,
+    }
+}
+
+/// A limit in one word.
+pub fn limit(requests: u32, window: Duration) -> RateLimit {
+    RateLimit::new(requests, window).expect("in range")
+}
+
+/// A progress channel that nobody watches.
+pub fn unwatched() -> ProgressSender {
+    watch::Sender::new(Progress::default())
+}
+
+/// Runs to the end, undisturbed.
+pub async fn run_to_end<P: Platform, S: Store>(
+    settings: PipelineSettings,
+    platform: &Rc<P>,
+    store: &Rc<S>,
+) -> AccountReport {
+    crate::run(settings, platform.clone(), store.clone(), unwatched(), std::future::pending()).await
+}
+
+/// As [`run_to_end`], with a limiter that panics at these times after its start.
+pub async fn run_with_limiter_panics<P: Platform, S: Store>(
+    settings: PipelineSettings,
+    platform: &Rc<P>,
+    store: &Rc<S>,
+    at: Vec<Duration>,
+) -> AccountReport {
+    let sabotage = |limiter: &Addr<RateLimiter>| {
+        for after in at {
+            // Weak: sabotage must not keep alive what it breaks.
+            let limiter = limiter.downgrade();
+            actix::spawn(async move {
+                sleep(after).await;
+                if let Some(limiter) = limiter.upgrade() {
+                    limiter.do_send(Panic);
+                }
+            });
+        }
+    };
+    run_with(settings, platform.clone(), store.clone(), unwatched(), std::future::pending(), sabotage).await
+}
+
+/// Makes the actor that gets it panic.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct Panic;
+
+impl Handler<Panic> for RateLimiter {
+    type Result = ();
+
+    fn handle(&mut self, Panic: Panic, _: &mut Context<Self>) {
+        panic!("the test told it to");
+    }
+}
