@@ -23,6 +23,6 @@ fn peak_of(campaigns: u64) -> usize {
 #[test]
 fn a_hundred_thousand_campaigns_take_the_memory_of_ten_thousand() {
     let (few, many) = (peak_of(10_000), peak_of(100_000));
-    println!("peak of the pipeline: {few} bytes with 10,000 campaigns, {many} with 100,000");
-    assert!(many as f64 <= few as f64 * 1.1, "{few} bytes, then {many}");
+    assert!(few > 0, "something was measured");
+    assert!(many as f64 <= few as f64 * 1.1, "{few} bytes with 10,000 campaigns, {many} with 100,000");
 }
