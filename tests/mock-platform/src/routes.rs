@@ -280,3 +280,14 @@ fn throttled(hint: RetryHint, wait: Duration) -> Response {
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_rounded_up_to_whole_seconds() {
+        let rounded = |nanos| whole_seconds(Duration::from_nanos(nanos));
+        assert_eq!((rounded(1), rounded(1_000_000_000), rounded(1_000_000_001)), (1, 1, 2));
+    }
+}
