@@ -7,6 +7,9 @@ pub const EMAIL: &str = "demo@example.com";
 /// The password of [`EMAIL`]. It protects nothing.
 pub const PASSWORD: &str = "for-trying-things-out";
 
+/// Ten years: as good as for ever, and no clock overflows.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// At most `requests` accepted in any span of `window`, by client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
@@ -101,6 +104,18 @@ impl Settings {
         }
         if self.rate_limits.iter().any(|limit| limit.requests == 0 || limit.window.is_zero()) {
             return Err("a rate limit needs at least 1 request and a window longer than 0".into());
+        }
+        let windows = self.rate_limits.iter().map(|limit| ("the window of a rate limit", limit.window));
+        let durations = [
+            ("token_life", self.token_life),
+            ("auth_latency", self.auth_latency),
+            ("list_latency", self.list_latency),
+            ("sync_latency", self.sync_latency),
+        ];
+        for (name, duration) in windows.chain(durations) {
+            if duration > LONGEST {
+                return Err(format!("{name} is {} s; it must be at most ten years", duration.as_secs()));
+            }
         }
         if self.list_error_every == Some(0) {
             return Err("list_error_every is 0; it must be at least 1, or none".into());
