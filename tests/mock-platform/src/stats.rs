@@ -1,0 +1,300 @@
+//! What the platform saw. It is counted apart from every decision, so that a limiter which lets too many through
+//! is shown up here instead of being believed.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU64;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::settings::RateLimit;
+
+/// What the platform saw since it started.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Stats {
+    /// How many requests, by endpoint (`auth`, `list`, `sync`, `health`, `stats`, and `other` for what is none of
+    /// them or no HTTP) and by the status that they got, or `hung` for those that are never answered. A request is
+    /// counted when its answer is due.
+    pub requests: BTreeMap<String, BTreeMap<String, u64>>,
+    /// How many 429s.
+    pub throttled: u64,
+    /// For each client and each rate limit, in the order in which the clients came.
+    pub busiest_windows: Vec<BusiestWindow>,
+    /// Distinct campaigns that were carried out at least once: clients apart, and whether or not the client was
+    /// still there to read the answer.
+    pub campaigns_synced: u64,
+    /// How often the campaign was carried out that was carried out most. 1 is once each, 0 is none.
+    pub most_syncs_of_one_campaign: u64,
+    /// Distinct `Idempotency-Key`s of the syncs that spent a permit, clients apart.
+    pub idempotency_keys: u64,
+    /// Campaigns whose syncs came under more than one of them.
+    pub campaigns_under_several_keys: u64,
+    /// Keys that came with more than one campaign.
+    pub keys_of_several_campaigns: u64,
+    /// Connections accepted.
+    pub connections: u64,
+    /// The largest number of requests that were being answered, or hung, at the same time.
+    pub most_in_flight: u64,
+}
+
+/// The most requests of one client that were accepted in any one span as long as a limit's window.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BusiestWindow {
+    /// The client's `x-client-id`.
+    pub client: String,
+    /// How many the limit allows.
+    pub limit: u32,
+    /// Its window, in seconds.
+    pub window_seconds: f64,
+    /// How many there were in the fullest.
+    pub most_accepted: u64,
+}
+
+impl Stats {
+    /// How many requests to `endpoint` got `outcome`: a status, or `hung`.
+    pub fn count(&self, endpoint: &str, outcome: &str) -> u64 {
+        self.requests.get(endpoint).and_then(|outcomes| outcomes.get(outcome)).copied().unwrap_or(0)
+    }
+}
+
+/// What was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Endpoint {
+    Auth,
+    List,
+    Sync,
+    Health,
+    Stats,
+    Other,
+}
+
+impl Endpoint {
+    fn name(self) -> &'static str {
+        match self {
+            Endpoint::Auth => "auth",
+            Endpoint::List => "list",
+            Endpoint::Sync => "sync",
+            Endpoint::Health => "health",
+            Endpoint::Stats => "stats",
+            Endpoint::Other => "other",
+        }
+    }
+}
+
+/// The counts that belong to no client.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// No status: hung.
+    requests: BTreeMap<(Endpoint, Option<u16>), u64>,
+    connections: u64,
+    in_flight: u64,
+    most_in_flight: u64,
+}
+
+impl Tally {
+    pub(crate) fn connected(&mut self) {
+        self.connections += 1;
+    }
+
+    pub(crate) fn arrived(&mut self) {
+        self.in_flight += 1;
+        self.most_in_flight = self.most_in_flight.max(self.in_flight);
+    }
+
+    /// The answer is due, or will never be.
+    pub(crate) fn answered(&mut self, endpoint: Endpoint, status: Option<u16>) {
+        *self.requests.entry((endpoint, status)).or_default() += 1;
+    }
+
+    /// Nothing more happens to a request that had arrived.
+    pub(crate) fn finished(&mut self) {
+        self.in_flight -= 1;
+    }
+}
+
+/// The counts of one client.
+pub(crate) struct ClientTally {
+    name: String,
+    /// In the order of the rate limits.
+    windows: Vec<Window>,
+    campaigns: HashMap<u64, Syncs>,
+    /// An idempotency key's digest, and the campaign that it came with first.
+    keys: HashMap<NonZeroU64, u64>,
+    shared_keys: HashSet<NonZeroU64>,
+}
+
+/// One campaign's syncs, by its number.
+#[derive(Default)]
+struct Syncs {
+    first_key: Option<NonZeroU64>,
+    several_keys: bool,
+    carried_out: u32,
+}
+
+#[derive(Default)]
+struct Window {
+    /// Accepted requests of the span that ends now.
+    recent: VecDeque<Instant>,
+    most: usize,
+}
+
+impl ClientTally {
+    pub(crate) fn new(name: &str) -> ClientTally {
+        ClientTally {
+            name: name.to_owned(),
+            windows: Vec::new(),
+            campaigns: HashMap::new(),
+            keys: HashMap::new(),
+            shared_keys: HashSet::new(),
+        }
+    }
+
+    /// A request was accepted. The fullest span of a length is one that ends with an accepted request, so it is
+    /// enough to look back from each.
+    pub(crate) fn accepted(&mut self, limits: &[RateLimit], now: Instant) {
+        self.windows.resize_with(limits.len(), Window::default);
+        for (window, limit) in self.windows.iter_mut().zip(limits) {
+            while window.recent.front().is_some_and(|oldest| now.duration_since(*oldest) >= limit.window) {
+                window.recent.pop_front();
+            }
+            window.recent.push_back(now);
+            window.most = window.most.max(window.recent.len());
+        }
+    }
+
+    /// An accepted sync of a campaign came with an idempotency key.
+    pub(crate) fn keyed(&mut self, campaign: u64, key: &str) {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let key = NonZeroU64::new(hasher.finish()).unwrap_or(NonZeroU64::MIN);
+        let syncs = self.campaigns.entry(campaign).or_default();
+        syncs.several_keys |= *syncs.first_key.get_or_insert(key) != key;
+        match self.keys.entry(key) {
+            Entry::Vacant(free) => {
+                free.insert(campaign);
+            }
+            Entry::Occupied(taken) if *taken.get() != campaign => {
+                self.shared_keys.insert(key);
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+
+    /// A campaign has been synced.
+    pub(crate) fn carried_out(&mut self, campaign: u64) {
+        self.campaigns.entry(campaign).or_default().carried_out += 1;
+    }
+}
+
+/// Everything, as of now.
+pub(crate) fn collect<'a>(
+    tally: &Tally,
+    clients: impl Iterator<Item = &'a ClientTally>,
+    limits: &[RateLimit],
+) -> Stats {
+    let mut stats = Stats {
+        requests: BTreeMap::new(),
+        throttled: 0,
+        busiest_windows: Vec::new(),
+        campaigns_synced: 0,
+        most_syncs_of_one_campaign: 0,
+        idempotency_keys: 0,
+        campaigns_under_several_keys: 0,
+        keys_of_several_campaigns: 0,
+        connections: tally.connections,
+        most_in_flight: tally.most_in_flight,
+    };
+    for ((endpoint, status), count) in &tally.requests {
+        let outcome = status.map_or_else(|| "hung".to_owned(), |status| status.to_string());
+        stats.requests.entry(endpoint.name().to_owned()).or_default().insert(outcome, *count);
+        if *status == Some(429) {
+            stats.throttled += count;
+        }
+    }
+    for client in clients {
+        for (window, limit) in client.windows.iter().zip(limits) {
+            stats.busiest_windows.push(BusiestWindow {
+                client: client.name.clone(),
+                limit: limit.requests,
+                window_seconds: limit.window.as_secs_f64(),
+                most_accepted: window.most as u64,
+            });
+        }
+        for syncs in client.campaigns.values() {
+            stats.campaigns_synced += u64::from(syncs.carried_out > 0);
+            stats.most_syncs_of_one_campaign = stats.most_syncs_of_one_campaign.max(syncs.carried_out.into());
+            stats.campaigns_under_several_keys += u64::from(syncs.several_keys);
+        }
+        stats.idempotency_keys += client.keys.len() as u64;
+        stats.keys_of_several_campaigns += client.shared_keys.len() as u64;
+    }
+    stats
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn collected(client: &ClientTally, limits: &[RateLimit]) -> Stats {
+        collect(&Tally::default(), [client].into_iter(), limits)
+    }
+
+    proptest! {
+        #[test]
+        fn the_busiest_window_is_the_fullest_of_all_half_open_spans(
+            gaps in prop::collection::vec(0u64..12, 1..60),
+            window in 1u64..40,
+        ) {
+            let limits = [RateLimit { requests: 1, window: Duration::from_millis(window) }];
+            let start = Instant::now();
+            let mut client = ClientTally::new("c");
+            let mut stamps = Vec::new();
+            for gap in gaps {
+                stamps.push(stamps.last().copied().unwrap_or(0) + gap);
+                client.accepted(&limits, start + Duration::from_millis(stamps[stamps.len() - 1]));
+            }
+            let spans = 0..=stamps[stamps.len() - 1];
+            let fullest = spans.map(|from| {
+                stamps.iter().filter(|stamp| (from..from + window).contains(*stamp)).count() as u64
+            });
+            prop_assert_eq!(
+                Some(collected(&client, &limits).busiest_windows[0].most_accepted),
+                fullest.max()
+            );
+        }
+    }
+
+    #[test]
+    fn a_retry_under_its_key_is_no_second_key_and_a_key_of_two_campaigns_is_noticed() {
+        let mut client = ClientTally::new("c");
+        for (campaign, key) in [(1, "a"), (1, "a"), (2, "b"), (2, "c"), (2, "d"), (3, "a"), (3, "a")] {
+            client.keyed(campaign, key);
+        }
+        let stats = collected(&client, &[]);
+        assert_eq!(stats.idempotency_keys, 4);
+        assert_eq!(stats.campaigns_under_several_keys, 1);
+        assert_eq!(stats.keys_of_several_campaigns, 1);
+        assert_eq!((stats.campaigns_synced, stats.most_syncs_of_one_campaign), (0, 0));
+    }
+
+    #[test]
+    fn a_campaign_that_is_carried_out_twice_shows() {
+        let (mut one, mut other) = (ClientTally::new("one"), ClientTally::new("other"));
+        one.carried_out(1);
+        one.carried_out(2);
+        other.carried_out(1);
+        let counts = |one: &ClientTally, other: &ClientTally| {
+            let stats = collect(&Tally::default(), [one, other].into_iter(), &[]);
+            (stats.campaigns_synced, stats.most_syncs_of_one_campaign)
+        };
+        assert_eq!(counts(&one, &other), (3, 1));
+        one.carried_out(2);
+        assert_eq!(counts(&one, &other), (3, 2));
+    }
+}
