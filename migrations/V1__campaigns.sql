@@ -1,5 +1,5 @@
--- fillfactor: every run rewrites every row (synced_at, run_id); room on the page keeps the new version beside
--- the old one, and no index has to be touched. For the same reason no index holds run_id.
+-- fillfactor: every run rewrites every row (synced_at, run_id); where the page has room for the new version, no
+-- index has to be touched. For the same reason no index holds run_id.
 CREATE TABLE campaigns (
     account_id    text        NOT NULL,
     id            text        NOT NULL CONSTRAINT campaign_id_at_most_1024_bytes CHECK (octet_length(id) <= 1024),

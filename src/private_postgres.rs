@@ -106,7 +106,9 @@ impl PrivatePostgres {
     async fn accepts_connections(&mut self, log: &Path) -> Result<(), PrivatePostgresError> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
-            if connect(&self.database_url(MAINTENANCE_DATABASE)).await.is_ok() {
+            // A server that was started by hand may answer on this socket while this one gives up.
+            let ours = self.server.owns(&self.data);
+            if ours && connect(&self.database_url(MAINTENANCE_DATABASE)).await.is_ok() {
                 return Ok(());
             }
             if let Some(status) = self.server.ended() {

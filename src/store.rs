@@ -100,7 +100,7 @@ impl PgStore {
     /// How far the schema is; changes nothing. A schema newer than this program is an error.
     pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
         let database = &self.database;
-        self.with("read the schema's version", async |session| {
+        self.with("read the schema's version from", async |session| {
             migrations::state(&session.client, database).await.map_err(Failure::Store)
         })
         .await
@@ -108,7 +108,8 @@ impl PgStore {
 
     /// The newest runs first; of all accounts where none is named.
     pub async fn recent_runs(&self, account: Option<&str>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        self.with("read the runs", async |session| reading::recent_runs(session, account, limit).await).await
+        self.with("read the runs from", async |session| reading::recent_runs(session, account, limit).await)
+            .await
     }
 
     /// A few campaigns of the account as they are stored, in the order of their ids.
@@ -117,11 +118,13 @@ impl PgStore {
         account: &AccountId,
         limit: u32,
     ) -> Result<Vec<CampaignRow>, StoreError> {
-        self.with("read campaigns", async |session| reading::sample_campaigns(session, account, limit).await)
-            .await
+        self.with("read campaigns from", async |session| {
+            reading::sample_campaigns(session, account, limit).await
+        })
+        .await
     }
 
-    /// Does a piece of work on a session of the pool. `doing` completes "cannot …" in an error. The session goes
+    /// Does a piece of work on a session of the pool. `doing` completes "cannot … (database)" in an error. The session goes
     /// back to the pool unless the work was cut off or found the server away.
     async fn with<T>(
         &self,
@@ -158,7 +161,7 @@ impl PgStore {
 impl Store for PgStore {
     async fn begin_run(&self, account: &AccountId) -> Result<Run, StoreError> {
         let run = Run { id: Uuid::now_v7(), account: account.clone() };
-        self.with("begin a run", async |session| {
+        self.with("begin a run in", async |session| {
             let statement = session.prepared(BEGIN_RUN).await?;
             session.client.execute(&statement, &[&run.id, &account.as_str()]).await?;
             Ok(())
@@ -171,7 +174,7 @@ impl Store for PgStore {
         // A dead letter's id may not stand in the table as the platform wrote it.
         let by_stored: HashMap<_, _> = ids.iter().map(|id| (storable::id(id.as_str()), id)).collect();
         let wanted: Vec<_> = by_stored.keys().collect();
-        self.with("look up what the run has done", async |session| {
+        self.with("look up what the run has done in", async |session| {
             let statement = session.prepared(SETTLED).await?;
             let rows = session.client.query(&statement, &[&run.account.as_str(), &run.id, &wanted]).await?;
             Ok(rows
@@ -187,7 +190,7 @@ impl Store for PgStore {
         if batch.is_empty() {
             return Ok(());
         }
-        self.with("store a batch", async |session| commit::commit(session, run, batch).await).await
+        self.with("store a batch in", async |session| commit::commit(session, run, batch).await).await
     }
 
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
@@ -196,7 +199,7 @@ impl Store for PgStore {
         let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let (campaigns, requests) = (&report.campaigns, &report.requests);
         let updated = self
-            .with("finish a run", async |session| {
+            .with("finish a run in", async |session| {
                 let statement = session.prepared(FINISH_RUN).await?;
                 let updated = session
                     .client

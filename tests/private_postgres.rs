@@ -4,7 +4,7 @@
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -222,6 +222,6 @@ async fn the_copy_that_is_killed() {
     let Some(directory) = env::var_os(HOLD_IN) else { return };
     let postgres = start(Path::new(&directory)).await;
     let _open = client(&postgres, "postgres").await;
-    println!("holding a server");
+    writeln!(std::io::stdout(), "holding a server").unwrap();
     std::future::pending::<()>().await;
 }

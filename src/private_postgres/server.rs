@@ -81,6 +81,12 @@ impl Server {
         self.server.id()
     }
 
+    /// Whether the cluster is this server's: its first act is to write its id into the cluster's own lock file.
+    pub(super) fn owns(&self, data: &Path) -> bool {
+        let owner = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+        owner.lines().next() == Some(&self.id().to_string())
+    }
+
     /// How it ended, if it has. For the time of the start only: it gives the id back.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         if self.ended.is_none() {

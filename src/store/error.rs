@@ -12,7 +12,8 @@ use super::database_url::DatabaseUrl;
 /// A server's message may repeat the value that it refuses; a person needs its beginning.
 const MAX_MESSAGE_CHARS: usize = 500;
 
-/// Classifies a failure of the driver or the server. `doing` completes "cannot …", for example `store a batch`.
+/// Classifies a failure of the driver or the server. `doing` completes "cannot … (database)", for
+/// example `store a batch in`.
 pub(super) fn explain(database: &DatabaseUrl, doing: &str, error: &tokio_postgres::Error) -> StoreError {
     match error.as_db_error() {
         Some(refusal) => explain_answer(database, doing, refusal),
@@ -40,8 +41,8 @@ const REACHABLE: &str = "check that the server runs and can be reached from here
 
 fn sentence(database: &DatabaseUrl, doing: &str, cause: impl Display, advice: &str) -> String {
     match advice {
-        "" => format!("cannot {doing} in {database}: {cause}"),
-        advice => format!("cannot {doing} in {database}: {cause}; {advice}"),
+        "" => format!("cannot {doing} {database}: {cause}"),
+        advice => format!("cannot {doing} {database}: {cause}; {advice}"),
     }
 }
 

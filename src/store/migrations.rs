@@ -30,7 +30,7 @@ pub struct SchemaState {
 
 /// Reads how far the schema is; changes nothing.
 pub(super) async fn state(client: &Client, database: &DatabaseUrl) -> Result<SchemaState, StoreError> {
-    const DOING: &str = "read the schema's version";
+    const DOING: &str = "read the schema's version from";
     let explain = |error| error::explain(database, DOING, &error);
     let exists = client
         .query_one("SELECT to_regclass('refinery_schema_history') IS NOT NULL", &[])
@@ -58,7 +58,7 @@ pub(super) async fn state(client: &Client, database: &DatabaseUrl) -> Result<Sch
 /// Applies what is pending, and returns the names of what it applied. Where nothing is, it writes nothing, so
 /// that a user without the right to create tables can call it.
 pub(super) async fn apply(client: &mut Client, database: &DatabaseUrl) -> Result<Vec<String>, StoreError> {
-    const DOING: &str = "apply the migrations";
+    const DOING: &str = "apply the migrations to";
     if state(client, database).await?.pending.is_empty() {
         return Ok(Vec::new());
     }

@@ -54,7 +54,7 @@ impl Sessions {
 
     /// A connection that does not belong to the pool and has none of its time limits.
     pub(super) async fn bare(&self) -> Result<Client, StoreError> {
-        const DOING: &str = "connect";
+        const DOING: &str = "connect to";
         match timeout(CONNECT_LIMIT, self.connections.connect()).await {
             Ok(Ok(client)) => Ok(client),
             Ok(Err(error)) => Err(error::explain(&self.database, DOING, &error)),
@@ -72,7 +72,7 @@ impl ManageConnection for Sessions {
         client
             .batch_execute(SETTINGS)
             .await
-            .map_err(|error| error::explain(&self.database, "set up a connection", &error))?;
+            .map_err(|error| error::explain(&self.database, "set up a connection to", &error))?;
         Ok(Session { client, statements: HashMap::new(), in_use: false })
     }
 
@@ -81,7 +81,7 @@ impl ManageConnection for Sessions {
         self.connections
             .is_valid(&mut session.client)
             .await
-            .map_err(|error| error::explain(&self.database, "use a connection", &error))?;
+            .map_err(|error| error::explain(&self.database, "use a connection to", &error))?;
         session.in_use = false;
         Ok(())
     }
