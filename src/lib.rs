@@ -1,1 +1,3 @@
 //! The program.
+pub mod private_postgres;
+pub mod store;

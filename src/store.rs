@@ -1,0 +1,231 @@
+//! The store: [`PgStore`], PostgreSQL behind `actors::ports::Store`.
+//! Promises that every error names the database, the cause and what to do, never the password, and that
+//! every call ends within a bound.
+
+mod commit;
+mod database_url;
+mod error;
+mod migrations;
+mod reading;
+mod session;
+mod storable;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use actors::model::{AccountId, Batch, CampaignId, Run};
+use actors::ports::{Store, StoreError};
+use actors::report::AccountReport;
+use bb8::{ManageConnection, Pool, PooledConnection};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+pub use self::database_url::{DatabaseUrl, InvalidDatabaseUrl};
+pub use self::migrations::SchemaState;
+pub use self::reading::{CampaignRow, RunRow};
+use self::session::{LastFailure, Session, Sessions};
+
+/// A commit and a look-up at a time for each of a few accounts; more would only wait for the same disk, and
+/// PostgreSQL's default of 100 connections is shared with others.
+const POOL_SIZE: u32 = 8;
+/// How long a call waits for a connection. Short, because whoever calls retries with a backoff of its own.
+const CHECKOUT_LIMIT: Duration = Duration::from_secs(5);
+/// Of a call that has its connection. A batch of 500 takes milliseconds; the server gives up at 50 s.
+const OPERATION_LIMIT: Duration = Duration::from_secs(60);
+
+const BEGIN_RUN: &str = "INSERT INTO sync_runs (id, account_id) VALUES ($1, $2)";
+
+/// The primary keys find the few ids of a page; `run_id` is then compared on the rows.
+const SETTLED: &str = "\
+SELECT id FROM campaigns WHERE account_id = $1 AND id = ANY ($3::text[]) AND run_id = $2
+UNION
+SELECT campaign_id FROM dead_letters WHERE account_id = $1 AND campaign_id = ANY ($3::text[]) AND run_id = $2";
+
+/// `stored` and `dead_lettered` stay as the committing transactions have counted them.
+const FINISH_RUN: &str = "\
+UPDATE sync_runs SET
+    status = $2, finished_at = now(), listed = $3, distinct_listed = $4, reported_total = $5, skipped = $6,
+    requests = $7, retried = $8, throttled = $9, unauthorized = $10, timed_out = $11,
+    duration_seconds = $12, lower_bound_seconds = $13, report = $14::text::jsonb
+WHERE id = $1";
+
+/// PostgreSQL as the pipeline's store. A clone shares the pool.
+#[derive(Clone)]
+pub struct PgStore {
+    database: DatabaseUrl,
+    pool: Pool<Sessions>,
+    last_failure: LastFailure,
+}
+
+/// Why a piece of work on a session failed, before it is explained.
+enum Failure {
+    Postgres(tokio_postgres::Error),
+    Store(StoreError),
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Failure::Postgres(error)
+    }
+}
+
+impl PgStore {
+    /// Connects, so that a wrong URL or an absent server is known now. Does not look at the schema.
+    pub async fn connect(database: &DatabaseUrl) -> Result<Self, StoreError> {
+        let sessions = Sessions::new(database.clone());
+        let first = sessions.connect().await?;
+        let last_failure = LastFailure::default();
+        let pool = Pool::builder()
+            .max_size(POOL_SIZE)
+            .connection_timeout(CHECKOUT_LIMIT)
+            .error_sink(Box::new(last_failure.clone()))
+            .build_unchecked(sessions);
+        // If it has ended in the meantime, the pool makes another when one is asked for.
+        pool.add(first).ok();
+        Ok(Self { database: database.clone(), pool, last_failure })
+    }
+
+    /// Which database this is.
+    pub fn database(&self) -> &DatabaseUrl {
+        &self.database
+    }
+
+    /// Applies the pending migrations and returns their names, in order. Safe when several processes do it at once.
+    pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        // Not the pool's: a migration may take longer than a statement of the pipeline may.
+        let mut client = Sessions::new(self.database.clone()).bare().await?;
+        migrations::apply(&mut client, &self.database).await
+    }
+
+    /// How far the schema is; changes nothing. A schema newer than this program is an error.
+    pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
+        let database = &self.database;
+        self.with("read the schema's version from", async |session| {
+            migrations::state(&session.client, database).await.map_err(Failure::Store)
+        })
+        .await
+    }
+
+    /// The newest runs first; of all accounts where none is named.
+    pub async fn recent_runs(&self, account: Option<&str>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+        self.with("read the runs from", async |session| reading::recent_runs(session, account, limit).await)
+            .await
+    }
+
+    /// A few campaigns of the account as they are stored, in the order of their ids.
+    pub async fn sample_campaigns(
+        &self,
+        account: &AccountId,
+        limit: u32,
+    ) -> Result<Vec<CampaignRow>, StoreError> {
+        self.with("read campaigns from", async |session| {
+            reading::sample_campaigns(session, account, limit).await
+        })
+        .await
+    }
+
+    /// Does a piece of work on a session of the pool. `doing` completes "cannot … (database)" in an error. The session goes
+    /// back to the pool unless the work was cut off or found the server away.
+    async fn with<T>(
+        &self,
+        doing: &str,
+        work: impl AsyncFnOnce(&mut Session) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        let mut session = self.checkout(doing).await?;
+        session.in_use = true;
+        let outcome = match timeout(OPERATION_LIMIT, work(&mut session)).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(Failure::Store(error))) => Err(error),
+            Ok(Err(Failure::Postgres(error))) => Err(error::explain(&self.database, doing, &error)),
+            Err(_) => Err(error::timed_out(&self.database, doing, OPERATION_LIMIT.as_secs())),
+        };
+        session.in_use = matches!(outcome, Err(StoreError::Unavailable(_)));
+        outcome
+    }
+
+    async fn checkout(&self, doing: &str) -> Result<PooledConnection<'_, Sessions>, StoreError> {
+        match self.pool.get().await {
+            Ok(session) => {
+                self.last_failure.take();
+                Ok(session)
+            }
+            Err(bb8::RunError::User(error)) => Err(error),
+            Err(bb8::RunError::TimedOut) => Err(self
+                .last_failure
+                .take()
+                .unwrap_or_else(|| error::busy(&self.database, doing, POOL_SIZE, CHECKOUT_LIMIT.as_secs()))),
+        }
+    }
+}
+
+impl Store for PgStore {
+    async fn begin_run(&self, account: &AccountId) -> Result<Run, StoreError> {
+        let run = Run { id: Uuid::now_v7(), account: account.clone() };
+        self.with("begin a run in", async |session| {
+            let statement = session.prepared(BEGIN_RUN).await?;
+            session.client.execute(&statement, &[&run.id, &account.as_str()]).await?;
+            Ok(())
+        })
+        .await?;
+        Ok(run)
+    }
+
+    async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<CampaignId>, StoreError> {
+        // A dead letter's id may not stand in the table as the platform wrote it.
+        let by_stored: HashMap<_, _> = ids.iter().map(|id| (storable::id(id.as_str()), id)).collect();
+        let wanted: Vec<_> = by_stored.keys().collect();
+        self.with("look up what the run has done in", async |session| {
+            let statement = session.prepared(SETTLED).await?;
+            let rows = session.client.query(&statement, &[&run.account.as_str(), &run.id, &wanted]).await?;
+            Ok(rows
+                .iter()
+                .filter_map(|row| by_stored.get(row.get::<_, &str>(0)))
+                .map(|id| (*id).clone())
+                .collect())
+        })
+        .await
+    }
+
+    async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.with("store a batch in", async |session| commit::commit(session, run, batch).await).await
+    }
+
+    async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
+        let mut json = serde_json::to_value(report).expect("a report has string keys only");
+        storable::json(&mut json);
+        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (campaigns, requests) = (&report.campaigns, &report.requests);
+        let updated = self
+            .with("finish a run in", async |session| {
+                let statement = session.prepared(FINISH_RUN).await?;
+                let updated = session
+                    .client
+                    .execute(
+                        &statement,
+                        &[
+                            &run.id,
+                            &report.status.as_str(),
+                            &count(campaigns.listed),
+                            &count(campaigns.distinct),
+                            &campaigns.reported_total.map(count),
+                            &count(campaigns.skipped),
+                            &count(requests.total),
+                            &count(requests.retried),
+                            &count(requests.throttled),
+                            &count(requests.unauthorized),
+                            &count(requests.timed_out),
+                            &report.duration.as_secs_f64(),
+                            &report.lower_bound.as_secs_f64(),
+                            &json.to_string(),
+                        ],
+                    )
+                    .await?;
+                Ok(updated)
+            })
+            .await?;
+        commit::belongs_to_run(updated, run)
+    }
+}

@@ -1,0 +1,269 @@
+//! Which database, as the user named it. Promises that the password is never printed.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode};
+
+/// PostgreSQL's own default.
+const DEFAULT_PORT: u16 = 5432;
+/// Where Debian's and Red Hat's servers listen; elsewhere it is `/tmp`.
+const DEFAULT_SOCKET_DIRECTORY: &str = "/var/run/postgresql";
+/// One attempt to reach one address, where the URL does not say: a server that lives answers a handshake at once.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection whose other end vanished is noticed within about a minute instead of two hours.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_RETRIES: u32 = 3;
+/// Likewise while something that was sent is not acknowledged.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+
+/// Options of libpq that the driver does not know. Only these are named in an error: an option that nobody
+/// knows may be a piece of a password that was not percent-encoded.
+const UNSUPPORTED: [&str; 16] = [
+    "client_encoding",
+    "fallback_application_name",
+    "gssencmode",
+    "gsslib",
+    "krbsrvname",
+    "passfile",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "requiressl",
+    "service",
+    "sslcert",
+    "sslcrl",
+    "sslkey",
+    "sslpassword",
+    "sslrootcert",
+];
+
+/// A database to connect to: a libpq URL (`postgresql://user:password@host:port/dbname?option=value`) or libpq's
+/// key/value form (`host=… port=… user=… dbname=…`). A host that begins with `/` is the directory of a unix
+/// socket; without a host, the local server's usual socket is taken.
+///
+/// `Display` and `Debug` name the database without the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl {
+    config: Config,
+}
+
+/// Why a text names no database. Never repeats a part that could be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum InvalidDatabaseUrl {
+    /// Neither of the two forms.
+    #[error(
+        "not a libpq URL (postgresql://user:password@host:port/dbname) nor of the key/value form \
+         (host=… user=… dbname=…); special characters in a URL's password must be percent-encoded, and a \
+         value with spaces stands in single quotes"
+    )]
+    Malformed,
+    /// An option has a value that it cannot have.
+    #[error("{0}")]
+    InvalidOption(String),
+    /// An option of libpq that is not supported here.
+    #[error("the option `{0}` is not supported; leave it out")]
+    UnsupportedOption(&'static str),
+    /// The URL insists on an encrypted connection.
+    #[error(
+        "sslmode={0} asks for TLS, which is not supported yet; use sslmode=prefer or sslmode=disable if the way to \
+         the server is trusted, a unix socket or an encrypted tunnel"
+    )]
+    TlsRequired(&'static str),
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = InvalidDatabaseUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDatabaseUrl> {
+        for mode in ["verify-ca", "verify-full"] {
+            if text.contains(&format!("sslmode={mode}")) {
+                return Err(InvalidDatabaseUrl::TlsRequired(mode));
+            }
+        }
+        if text.trim().is_empty() {
+            return Err(InvalidDatabaseUrl::Malformed);
+        }
+        let config = text.parse::<Config>().map_err(|error| explain(&error))?;
+        if config.get_ssl_mode() == SslMode::Require {
+            return Err(InvalidDatabaseUrl::TlsRequired("require"));
+        }
+        if text.contains("://") && config_holds_at(&config) {
+            return Err(InvalidDatabaseUrl::Malformed);
+        }
+        Ok(config.into())
+    }
+}
+
+/// A URL's user and password end at the first `@`. One that follows in the host or the database's name, which are
+/// printed, means that the password held the first and that its rest is there.
+fn config_holds_at(config: &Config) -> bool {
+    let in_host = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+    config.get_hosts().iter().any(in_host) || config.get_dbname().is_some_and(|name| name.contains('@'))
+}
+
+fn explain(error: &tokio_postgres::Error) -> InvalidDatabaseUrl {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    if cause.starts_with("invalid value for option") {
+        return InvalidDatabaseUrl::InvalidOption(cause);
+    }
+    match UNSUPPORTED.iter().find(|option| cause == format!("unknown option `{option}`")) {
+        Some(option) => InvalidDatabaseUrl::UnsupportedOption(option),
+        None => InvalidDatabaseUrl::Malformed,
+    }
+}
+
+impl From<Config> for DatabaseUrl {
+    fn from(mut config: Config) -> Self {
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            let debian = Path::new(DEFAULT_SOCKET_DIRECTORY);
+            config.host_path(if debian.exists() { debian } else { Path::new("/tmp") });
+        }
+        if config.get_application_name().is_none() {
+            config.application_name(env!("CARGO_PKG_NAME"));
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_idle(KEEPALIVE_IDLE);
+            config.keepalives_interval(KEEPALIVE_INTERVAL);
+            config.keepalives_retries(KEEPALIVE_RETRIES);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(UNACKNOWLEDGED);
+        }
+        Self { config }
+    }
+}
+
+impl DatabaseUrl {
+    /// What the driver connects with.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The database's name; where none is given, it is the user's.
+    pub fn dbname(&self) -> Option<&str> {
+        self.config.get_dbname().or(self.config.get_user())
+    }
+
+    /// The same server and user, another database.
+    pub fn with_dbname(&self, dbname: &str) -> Self {
+        let mut config = self.config.clone();
+        config.dbname(dbname);
+        Self { config }
+    }
+
+    fn server(&self) -> String {
+        let hosts = self.config.get_hosts();
+        let addresses = self.config.get_hostaddrs();
+        let ports = self.config.get_ports();
+        let place = |index: usize| {
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
+            match (hosts.get(index), addresses.get(index)) {
+                (Some(Host::Unix(directory)), _) => format!("{}/.s.PGSQL.{port}", directory.display()),
+                (Some(Host::Tcp(host)), _) => format!("{host}:{port}"),
+                (None, Some(address)) => format!("{address}:{port}"),
+                (None, None) => unreachable!("asked for as many places as there are"),
+            }
+        };
+        (0..hosts.len().max(addresses.len())).map(place).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// For example: `database "ads" at db.example:5432 as user "sync"`.
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.dbname() {
+            Some(dbname) => write!(f, "database \"{dbname}\" at {}", self.server())?,
+            None => write!(f, "the default database at {}", self.server())?,
+        }
+        match self.config.get_user() {
+            Some(user) => write!(f, " as user \"{user}\""),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> DatabaseUrl {
+        text.parse().expect("a database URL")
+    }
+
+    #[test]
+    fn every_form_is_described_without_its_password() {
+        for (text, described) in [
+            (
+                "postgresql://bob:hunter2@db.example:5433/ads",
+                r#"database "ads" at db.example:5433 as user "bob""#,
+            ),
+            (
+                "host=/run/pg user=bob password='hunter2' dbname=ads",
+                r#"database "ads" at /run/pg/.s.PGSQL.5432 as user "bob""#,
+            ),
+            (
+                "postgres:///ads?host=/run/pg&port=99&user=bob&password=hunter2",
+                r#"database "ads" at /run/pg/.s.PGSQL.99 as user "bob""#,
+            ),
+            ("postgres://bob:hunter2@a:1,b:2/ads", r#"database "ads" at a:1, b:2 as user "bob""#),
+            ("host=a,b password=hunter2 user=bob", r#"database "bob" at a:5432, b:5432 as user "bob""#),
+            ("hostaddr=127.0.0.1 password=hunter2", "the default database at 127.0.0.1:5432"),
+        ] {
+            let url = parsed(text);
+            assert_eq!(url.to_string(), described);
+            assert!(!format!("{url:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn without_a_host_the_local_socket_is_taken() {
+        assert!(parsed("dbname=ads").to_string().contains("/.s.PGSQL.5432"));
+    }
+
+    #[test]
+    fn demanded_tls_is_an_error_and_not_ignored() {
+        for mode in ["require", "verify-ca", "verify-full"] {
+            let error = format!("postgres://bob:hunter2@db/ads?sslmode={mode}").parse::<DatabaseUrl>();
+            assert_eq!(error, Err(InvalidDatabaseUrl::TlsRequired(mode)));
+        }
+        assert!("postgres://db/ads?sslmode=prefer".parse::<DatabaseUrl>().is_ok());
+    }
+
+    #[test]
+    fn an_error_repeats_nothing_that_could_be_a_secret() {
+        for text in [
+            "postgres://db/ads?hunter2=x",
+            "postgres://bob:secret@hunter2@db/ads",
+            "postgresql://bob:secret@db/hunter2@db/ads",
+            "host=db password=hunter2 hunter2 user=bob",
+            "hunter2",
+            "",
+        ] {
+            let error = text.parse::<DatabaseUrl>().expect_err("no database URL");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_option_is_named() {
+        let error = "host=db port=many".parse::<DatabaseUrl>().expect_err("no port");
+        assert_eq!(error.to_string(), "invalid value for option `port`");
+        let error = "host=db sslrootcert=x".parse::<DatabaseUrl>().expect_err("not supported");
+        assert_eq!(error.to_string(), "the option `sslrootcert` is not supported; leave it out");
+    }
+}

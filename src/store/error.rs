@@ -1,0 +1,146 @@
+//! What went wrong in PostgreSQL -> what a caller can do about it, and what a person should do.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io;
+
+use actors::ports::StoreError;
+use tokio_postgres::error::{DbError, SqlState};
+
+use super::database_url::DatabaseUrl;
+
+/// A server's message may repeat the value that it refuses; a person needs its beginning.
+const MAX_MESSAGE_CHARS: usize = 500;
+
+/// Classifies a failure of the driver or the server. `doing` completes "cannot … (database)", for
+/// example `store a batch in`.
+pub(super) fn explain(database: &DatabaseUrl, doing: &str, error: &tokio_postgres::Error) -> StoreError {
+    match error.as_db_error() {
+        Some(refusal) => explain_answer(database, doing, refusal),
+        None => explain_transport(database, doing, error),
+    }
+}
+
+/// Something did not end within its bound.
+pub(super) fn timed_out(database: &DatabaseUrl, doing: &str, seconds: u64) -> StoreError {
+    StoreError::Unavailable(sentence(database, doing, format!("no answer within {seconds} s"), REACHABLE))
+}
+
+/// All connections of the pool were in use for longer than a call waits.
+pub(super) fn busy(database: &DatabaseUrl, doing: &str, connections: u32, seconds: u64) -> StoreError {
+    let cause = format!("all {connections} connections were in use for {seconds} s");
+    StoreError::Unavailable(sentence(database, doing, &cause, "see pg_stat_activity for what they do"))
+}
+
+/// The state of the database is one that someone has to change.
+pub(super) fn broken(database: &DatabaseUrl, doing: &str, cause: &str, advice: &str) -> StoreError {
+    StoreError::Broken(sentence(database, doing, cause, advice))
+}
+
+const REACHABLE: &str = "check that the server runs and can be reached from here";
+
+fn sentence(database: &DatabaseUrl, doing: &str, cause: impl Display, advice: &str) -> String {
+    match advice {
+        "" => format!("cannot {doing} {database}: {cause}"),
+        advice => format!("cannot {doing} {database}: {cause}; {advice}"),
+    }
+}
+
+enum Kind {
+    Unavailable,
+    Refused,
+    Broken,
+}
+
+fn explain_answer(database: &DatabaseUrl, doing: &str, refusal: &DbError) -> StoreError {
+    let (kind, advice) = classify(refusal.code());
+    let mut cause = refusal.message().to_owned();
+    if let Some(detail) = refusal.detail() {
+        cause = format!("{cause} ({detail})");
+    }
+    if cause.chars().count() > MAX_MESSAGE_CHARS {
+        cause = cause.chars().take(MAX_MESSAGE_CHARS).chain(['…']).collect();
+    }
+    let message = sentence(database, doing, cause, advice);
+    match kind {
+        Kind::Unavailable => StoreError::Unavailable(message),
+        Kind::Refused => StoreError::Refused(message),
+        Kind::Broken => StoreError::Broken(message),
+    }
+}
+
+/// By SQLSTATE; its first two characters are its class.
+fn classify(state: &SqlState) -> (Kind, &'static str) {
+    match state.code() {
+        "28P01" | "28000" => (Kind::Broken, "correct the user or the password in the database URL"),
+        "3D000" => (Kind::Broken, "create the database or correct its name in the database URL"),
+        "42P01" | "42703" | "3F000" => (Kind::Broken, "run `campaign-sync migrate`"),
+        "42501" => (Kind::Broken, "grant the user this right, or use another user"),
+        "53100" => (Kind::Broken, "free space on the server's disk"),
+        "25006" => (
+            Kind::Unavailable,
+            "the server takes no writes (a standby, or one that was failed over); point the database URL at the primary",
+        ),
+        "53300" => {
+            (Kind::Unavailable, "the server has no connection left; close some or raise max_connections")
+        }
+        "57P01" | "57P02" | "57P03" | "57P05" => (Kind::Unavailable, "the server is stopping or starting"),
+        "57014" | "55P03" => (Kind::Unavailable, "something else holds what is needed; see pg_stat_activity"),
+        "25P03" => (Kind::Unavailable, ""),
+        code => match &code[..2] {
+            "08" | "40" | "53" => (Kind::Unavailable, ""),
+            "21" | "22" | "23" | "54" => (Kind::Refused, ""),
+            _ => (Kind::Broken, ""),
+        },
+    }
+}
+
+/// The driver's error names no kind that could be matched on, but its source tells.
+fn explain_transport(database: &DatabaseUrl, doing: &str, error: &tokio_postgres::Error) -> StoreError {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    if let Some(io) = io.filter(|io| io.kind() != io::ErrorKind::InvalidInput) {
+        let cause = match io.kind() {
+            io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            io::ErrorKind::NotFound => "no server listens on this socket".to_owned(),
+            io::ErrorKind::TimedOut => "no answer in time".to_owned(),
+            _ => io.to_string(),
+        };
+        return StoreError::Unavailable(sentence(database, doing, cause, REACHABLE));
+    }
+    if error.is_closed() || error.source().is_none() {
+        return StoreError::Unavailable(sentence(database, doing, error, REACHABLE));
+    }
+    let cause = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+    let message = sentence(database, doing, &cause, "");
+    // A value that does not fit the wire format is this batch's fault, and everything else is not.
+    if io.is_some() || cause.starts_with("error serializing parameter") {
+        StoreError::Refused(message)
+    } else {
+        StoreError::Broken(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_classified_by_what_a_caller_can_do() {
+        let kind = |code: &str| match classify(&SqlState::from_code(code)).0 {
+            Kind::Unavailable => 'u',
+            Kind::Refused => 'r',
+            Kind::Broken => 'b',
+        };
+        for code in [
+            "08006", "57P01", "57P02", "57P03", "40001", "40P01", "53300", "53200", "55P03", "57014", "25006",
+        ] {
+            assert_eq!(kind(code), 'u', "{code}");
+        }
+        for code in ["22021", "22003", "23502", "23505", "23514", "54000", "21000"] {
+            assert_eq!(kind(code), 'r', "{code}");
+        }
+        for code in ["42P01", "42501", "53100", "28P01", "3D000", "XX000", "0A000"] {
+            assert_eq!(kind(code), 'b', "{code}");
+        }
+    }
+}

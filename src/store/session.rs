@@ -1,0 +1,114 @@
+//! A connection of the pool with its prepared statements, and how the pool makes and judges one.
+//! Promises that a session whose work was cut off, or to whom the server said that it is away, is never used again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actors::ports::StoreError;
+use bb8::{ErrorSink, ManageConnection};
+use bb8_postgres::PostgresConnectionManager;
+use tokio::time::timeout;
+use tokio_postgres::{Client, NoTls, Statement};
+
+use super::database_url::DatabaseUrl;
+use super::error;
+
+/// Of a connection as a whole: every address of the URL, and the handshake.
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+/// The server gives up before the client does (`OPERATION_LIMIT`), and says why. A transaction whose client was
+/// stopped in the middle of it does not keep its locks.
+const SETTINGS: &str = "SET statement_timeout = '50s'; SET idle_in_transaction_session_timeout = '60s'";
+
+/// Makes sessions.
+pub(super) struct Sessions {
+    connections: PostgresConnectionManager<NoTls>,
+    database: DatabaseUrl,
+}
+
+/// One connection.
+pub(super) struct Session {
+    /// The driver's end of it.
+    pub(super) client: Client,
+    statements: HashMap<&'static str, Statement>,
+    /// Set while something runs, so that a future dropped in the middle of a transaction leaves it set.
+    pub(super) in_use: bool,
+}
+
+impl Session {
+    /// The statement, prepared on this connection at most once. The texts are constants, so their number is bounded.
+    pub(super) async fn prepared(&mut self, sql: &'static str) -> Result<Statement, tokio_postgres::Error> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(sql).await?;
+        self.statements.insert(sql, statement.clone());
+        Ok(statement)
+    }
+}
+
+impl Sessions {
+    pub(super) fn new(database: DatabaseUrl) -> Self {
+        Self { connections: PostgresConnectionManager::new(database.config().clone(), NoTls), database }
+    }
+
+    /// A connection that does not belong to the pool and has none of its time limits.
+    pub(super) async fn bare(&self) -> Result<Client, StoreError> {
+        const DOING: &str = "connect to";
+        match timeout(CONNECT_LIMIT, self.connections.connect()).await {
+            Ok(Ok(client)) => Ok(client),
+            Ok(Err(error)) => Err(error::explain(&self.database, DOING, &error)),
+            Err(_) => Err(error::timed_out(&self.database, DOING, CONNECT_LIMIT.as_secs())),
+        }
+    }
+}
+
+impl ManageConnection for Sessions {
+    type Connection = Session;
+    type Error = StoreError;
+
+    async fn connect(&self) -> Result<Session, StoreError> {
+        let client = self.bare().await?;
+        client
+            .batch_execute(SETTINGS)
+            .await
+            .map_err(|error| error::explain(&self.database, "set up a connection to", &error))?;
+        Ok(Session { client, statements: HashMap::new(), in_use: false })
+    }
+
+    async fn is_valid(&self, session: &mut Session) -> Result<(), StoreError> {
+        session.in_use = true;
+        self.connections
+            .is_valid(&mut session.client)
+            .await
+            .map_err(|error| error::explain(&self.database, "use a connection to", &error))?;
+        session.in_use = false;
+        Ok(())
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.in_use || session.client.is_closed()
+    }
+}
+
+/// What the pool's own attempts to connect ran into last; without it, a pool says only that it timed out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LastFailure(Arc<Mutex<Option<StoreError>>>);
+
+impl LastFailure {
+    /// Takes it, so that no later error is explained by an old one.
+    pub(super) fn take(&self) -> Option<StoreError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl ErrorSink<StoreError> for LastFailure {
+    fn sink(&self, error: StoreError) {
+        tracing::debug!(%error, "database connection failed");
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<StoreError>> {
+        Box::new(self.clone())
+    }
+}

@@ -1,0 +1,696 @@
+//! The store on a real PostgreSQL: what a batch leaves in the tables, and what errors say.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use actors::model::{AccountId, Batch, Campaign, CampaignId, DeadLetter, FailureClass, Run, SyncedCampaign};
+use actors::ports::{Store, StoreError};
+use actors::report::{AccountReport, Problem, ProblemClass, Status};
+use campaign_sync::private_postgres::{
+    Durability, PrivatePostgres, PrivatePostgresSettings, ThrowawayPostgres, throwaway,
+};
+use campaign_sync::store::{DatabaseUrl, PgStore};
+use tokio_postgres::{Client, NoTls};
+
+const ACCOUNT: &str = "acme";
+
+/// A server of its own, the store, and a way to look at the tables past the store.
+struct Database {
+    store: PgStore,
+    sql: Client,
+    postgres: ThrowawayPostgres,
+}
+
+impl Database {
+    async fn new() -> Self {
+        let database = Self::without_tables().await;
+        database.store.migrate().await.unwrap();
+        database
+    }
+
+    async fn without_tables() -> Self {
+        let postgres = throwaway().await.unwrap();
+        postgres.create_database("ads").await.unwrap();
+        let store = PgStore::connect(&postgres.database_url("ads")).await.unwrap();
+        Self { store, sql: connect(&postgres, "campaign_sync").await, postgres }
+    }
+
+    async fn run(&self) -> Run {
+        self.store.begin_run(&ACCOUNT.into()).await.unwrap()
+    }
+
+    async fn commit(&self, run: &Run, batch: &Batch) {
+        self.store.commit(run, batch).await.unwrap();
+    }
+
+    async fn text(&self, sql: &str) -> String {
+        self.sql.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    async fn number(&self, sql: &str) -> i64 {
+        self.sql.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// Every row of every table that a commit writes.
+    async fn everything(&self) -> String {
+        let mut all = String::new();
+        for table in ["campaigns", "campaign_history", "dead_letters", "sync_runs"] {
+            all += &self
+                .text(&format!(
+                    "SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM {table} t"
+                ))
+                .await;
+        }
+        all
+    }
+
+    async fn history_of(&self, id: &str) -> i64 {
+        self.number(&format!("SELECT count(*) FROM campaign_history WHERE id = '{id}'")).await
+    }
+}
+
+async fn connect(postgres: &PrivatePostgres, user: &str) -> Client {
+    let socket = postgres.socket_directory().to_str().unwrap();
+    let config = format!("host='{socket}' user={user} dbname=ads");
+    let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Whole microseconds, as PostgreSQL keeps them.
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
+}
+
+fn campaign(id: &str) -> Campaign {
+    Campaign {
+        id: id.into(),
+        name: format!("Campaign {id}"),
+        status: "active".into(),
+        budget: "1000.50".into(),
+        impressions: 10,
+        clicks: 5,
+        conversions: 1,
+        created_at: at(0),
+        payload: "{}".into(),
+    }
+}
+
+fn synced(campaign: Campaign) -> SyncedCampaign {
+    SyncedCampaign { campaign: Arc::new(campaign), synced_at: at(100) }
+}
+
+fn batch(campaigns: impl IntoIterator<Item = Campaign>) -> Batch {
+    Batch { synced: campaigns.into_iter().map(synced).collect(), dead_letters: Vec::new() }
+}
+
+fn letter(id: &str) -> DeadLetter {
+    DeadLetter {
+        id: id.into(),
+        class: FailureClass::Timeout,
+        message: "no answer within 10 s".into(),
+        attempts: 8,
+        payload: r#"{"id":"x"}"#.into(),
+        first_failed_at: at(1),
+        last_failed_at: at(9),
+    }
+}
+
+fn letters(letters: impl IntoIterator<Item = DeadLetter>) -> Batch {
+    Batch { synced: Vec::new(), dead_letters: letters.into_iter().collect() }
+}
+
+fn ids(ids: &[&str]) -> Vec<CampaignId> {
+    ids.iter().map(|id| CampaignId::from(*id)).collect()
+}
+
+fn report(run: &Run) -> AccountReport {
+    AccountReport {
+        account: run.account.clone(),
+        run_id: Some(run.id),
+        status: Status::Partial,
+        resumed: false,
+        campaigns: Default::default(),
+        requests: Default::default(),
+        restarts: Default::default(),
+        duration: Duration::from_millis(1500),
+        lower_bound: Duration::from_millis(1400),
+        problems: Vec::new(),
+    }
+}
+
+#[track_caller]
+fn refused(outcome: Result<(), StoreError>) -> String {
+    match outcome {
+        Err(StoreError::Refused(message)) => message,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn broken<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> String {
+    match outcome {
+        Err(StoreError::Broken(message)) => message,
+        other => panic!("not broken: {other:?}"),
+    }
+}
+
+#[track_caller]
+fn unavailable<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> String {
+    match outcome {
+        Err(StoreError::Unavailable(message)) => message,
+        other => panic!("not unavailable: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_campaign_is_stored_as_it_came_and_replaced_by_its_next_state() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    database.commit(&run, &batch([campaign("c1"), campaign("c2")])).await;
+    let first = database.store.sample_campaigns(&ACCOUNT.into(), 10).await.unwrap();
+    assert_eq!(first.len(), 2);
+    let row = &first[0];
+    assert_eq!((row.id.as_str(), row.name.as_str(), row.status.as_str()), ("c1", "Campaign c1", "active"));
+    assert_eq!((row.impressions, row.clicks, row.conversions), (10, 5, 1));
+    assert_eq!((row.budget.as_str(), row.created_at, row.synced_at), ("1000.50", at(0), at(100)));
+
+    let seen = database.text("SELECT first_seen_at::text FROM campaigns WHERE id = 'c1'").await;
+    let next = database.run().await;
+    database
+        .commit(
+            &next,
+            &batch([Campaign { clicks: 6, name: "x'); DROP TABLE campaigns; --".into(), ..campaign("c1") }]),
+        )
+        .await;
+    let second = database.store.sample_campaigns(&ACCOUNT.into(), 10).await.unwrap();
+    assert_eq!(
+        (second.len(), second[0].clicks, second[0].name.as_str()),
+        (2, 6, "x'); DROP TABLE campaigns; --")
+    );
+    assert_eq!(database.text("SELECT first_seen_at::text FROM campaigns WHERE id = 'c1'").await, seen);
+}
+
+#[tokio::test]
+async fn accounts_do_not_share_campaigns() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let other = database.store.begin_run(&"other".into()).await.unwrap();
+    database.commit(&run, &batch([campaign("c1")])).await;
+    database.commit(&other, &batch([Campaign { clicks: 99, ..campaign("c1") }])).await;
+    let mine = database.store.sample_campaigns(&ACCOUNT.into(), 10).await.unwrap();
+    assert_eq!((mine.len(), mine[0].clicks), (1, 5));
+    assert_eq!(database.number("SELECT count(*) FROM campaign_history").await, 2);
+}
+
+#[tokio::test]
+async fn history_has_a_row_for_the_first_sight_and_for_each_change_and_no_other() {
+    let database = Database::new().await;
+    let first = database.run().await;
+    database.commit(&first, &batch([campaign("c1")])).await;
+    assert_eq!(database.history_of("c1").await, 1);
+
+    let second = database.run().await;
+    let mut again = synced(campaign("c1"));
+    again.synced_at = at(200);
+    database.commit(&second, &Batch { synced: vec![again], dead_letters: Vec::new() }).await;
+    assert_eq!(database.history_of("c1").await, 1, "content did not change");
+    let row = "SELECT run_id::text FROM campaigns WHERE extract(epoch FROM synced_at) = 1700000200";
+    assert_eq!(database.text(row).await, second.id.to_string(), "the sync itself is recorded");
+
+    let changes: [fn(&mut Campaign); 7] = [
+        |c| c.name.push('!'),
+        |c| c.status = "paused".into(),
+        |c| c.budget = "1000.51".into(),
+        |c| c.impressions += 1,
+        |c| c.clicks += 1,
+        |c| c.conversions += 1,
+        |c| c.created_at = at(1),
+    ];
+    let mut changed = campaign("c1");
+    for (number, change) in (2..).zip(changes) {
+        change(&mut changed);
+        database.commit(&second, &batch([changed.clone()])).await;
+        assert_eq!(database.history_of("c1").await, number);
+        let newest = "SELECT (h.name, h.status, h.budget, h.impressions, h.clicks, h.conversions, h.created_at)
+                           = (c.name, c.status, c.budget, c.impressions, c.clicks, c.conversions, c.created_at)
+                         AND h.recorded_at = c.changed_at
+                      FROM campaigns c JOIN campaign_history h USING (account_id, id) ORDER BY recorded_at DESC LIMIT 1";
+        assert!(database.sql.query_one(newest, &[]).await.unwrap().get::<_, bool>(0));
+    }
+    let mut same_value = changed.clone();
+    same_value.budget = "1000.510".into();
+    database.commit(&second, &batch([same_value])).await;
+    assert_eq!(database.history_of("c1").await, 8, "1000.51 and 1000.510 are one number");
+}
+
+#[tokio::test]
+async fn the_state_at_any_time_can_be_read_also_where_the_clock_was_set_back() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    database.commit(&run, &batch([campaign("c1")])).await;
+    // As if the first row had been written by a clock that was ahead.
+    let ahead = "UPDATE campaigns SET changed_at = changed_at + interval '1 day';
+                 UPDATE campaign_history SET recorded_at = recorded_at + interval '1 day'";
+    database.sql.batch_execute(ahead).await.unwrap();
+    database.commit(&run, &batch([Campaign { clicks: 6, ..campaign("c1") }])).await;
+    database.commit(&run, &batch([Campaign { clicks: 7, ..campaign("c1") }])).await;
+    let clicks = database
+        .text("SELECT string_agg(clicks::text, ',' ORDER BY recorded_at) FROM campaign_history")
+        .await;
+    assert_eq!(clicks, "5,6,7");
+}
+
+#[tokio::test]
+async fn repeating_a_committed_batch_changes_nothing() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let both = Batch { dead_letters: vec![letter("d1")], ..batch([campaign("c1"), campaign("c2")]) };
+    database.commit(&run, &both).await;
+    let before = database.everything().await;
+    assert!(before.contains("Campaign c2") && before.contains("d1"));
+    database.commit(&run, &both).await;
+    assert_eq!(database.everything().await, before);
+    let counters = "SELECT stored::text || ',' || dead_lettered::text FROM sync_runs";
+    assert_eq!(database.text(counters).await, "2,1");
+}
+
+#[tokio::test]
+async fn a_campaign_that_stands_twice_in_a_batch_is_stored_as_it_stands_last() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let twice = [campaign("c1"), campaign("c2"), Campaign { clicks: 7, ..campaign("c1") }];
+    let late = DeadLetter { attempts: 9, ..letter("d1") };
+    database
+        .commit(&run, &Batch { dead_letters: vec![letter("d1"), late, letter("c1")], ..batch(twice) })
+        .await;
+    assert_eq!(database.number("SELECT clicks FROM campaigns WHERE id = 'c1'").await, 7);
+    assert_eq!(
+        database.number("SELECT attempts FROM dead_letters").await,
+        9,
+        "and one that was synced is no dead letter"
+    );
+    assert_eq!(
+        database.text("SELECT stored::text || ',' || dead_lettered::text FROM sync_runs").await,
+        "2,1"
+    );
+}
+
+#[tokio::test]
+async fn two_processes_that_see_one_change_write_its_history_once() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let other = PgStore::connect(&database.postgres.database_url("ads")).await.unwrap();
+    for round in 1..=20 {
+        let change = batch([Campaign { clicks: round, ..campaign("c1") }]);
+        let (one, two) = tokio::join!(database.store.commit(&run, &change), other.commit(&run, &change));
+        assert_eq!((one, two), (Ok(()), Ok(())));
+        assert_eq!(database.history_of("c1").await, round);
+    }
+    assert_eq!(database.number("SELECT stored FROM sync_runs").await, 1);
+}
+
+#[tokio::test]
+async fn a_dead_letter_keeps_its_first_failure_and_goes_when_its_campaign_is_stored() {
+    let database = Database::new().await;
+    let first = database.run().await;
+    database.commit(&first, &letters([letter("d1"), letter("d2")])).await;
+    let second = database.run().await;
+    let again = DeadLetter {
+        class: FailureClass::Rejected,
+        message: "404".into(),
+        attempts: 1,
+        first_failed_at: at(50),
+        last_failed_at: at(51),
+        ..letter("d1")
+    };
+    database.commit(&second, &letters([again])).await;
+    let row = "SELECT concat_ws(' ', error_class, message, attempts, extract(epoch FROM first_failed_at)::bigint,
+                                extract(epoch FROM last_failed_at)::bigint, run_id) FROM dead_letters WHERE campaign_id = 'd1'";
+    let expected = format!("rejected 404 1 1700000001 1700000051 {}", second.id);
+    assert_eq!(database.text(row).await, expected);
+    let counted = "SELECT string_agg(dead_lettered::text, ',' ORDER BY id) FROM sync_runs";
+    assert_eq!(database.text(counted).await, "2,1");
+
+    database.commit(&second, &batch([campaign("d1"), campaign("d2")])).await;
+    assert_eq!(database.number("SELECT count(*) FROM dead_letters").await, 0);
+    assert_eq!(database.text(counted).await, "2,0", "what another run counted stays counted");
+}
+
+#[tokio::test]
+async fn a_row_that_postgresql_refuses_is_refused_with_its_cause_and_nothing_of_its_batch_is_stored() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60);
+    let long = "i".repeat(1_000_000);
+    let poison: [(Campaign, &str); 7] = [
+        (Campaign { name: "a\0b".into(), ..campaign("p") }, "0x00"),
+        (Campaign { status: "\0".into(), ..campaign("p") }, "0x00"),
+        (campaign("p\0"), "0x00"),
+        (Campaign { budget: "1e200000".into(), ..campaign("p") }, "overflow"),
+        (Campaign { budget: "much".into(), ..campaign("p") }, "\"much\""),
+        (Campaign { created_at: far, ..campaign("p") }, "beyond a timestamp's range"),
+        (campaign(&long), "campaign_id_at_most_1024_bytes"),
+    ];
+    for (row, cause) in poison {
+        let message = refused(database.store.commit(&run, &batch([campaign("good"), row])).await);
+        assert!(message.contains(cause) && message.len() < 1500, "{message}");
+        assert_eq!(database.number("SELECT count(*) FROM campaigns").await, 0);
+    }
+    database.commit(&run, &batch([campaign("good")])).await;
+}
+
+#[tokio::test]
+async fn a_budget_is_kept_to_its_last_digit() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    for (budget, kept) in [
+        ("0.1", "0.1"),
+        (
+            "12345678901234567890.123456789012345678901234567890",
+            "12345678901234567890.123456789012345678901234567890",
+        ),
+        ("1.50", "1.50"),
+        ("-0.00000000000000000001", "-0.00000000000000000001"),
+        ("25e-1", "2.5"),
+        ("1e400", &format!("1{}", "0".repeat(400))),
+    ] {
+        database.commit(&run, &batch([Campaign { budget: budget.into(), ..campaign("c1") }])).await;
+        assert_eq!(database.store.sample_campaigns(&ACCOUNT.into(), 1).await.unwrap()[0].budget, kept);
+    }
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_stored_whatever_it_holds() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60);
+    let long = "🦀".repeat(250_000);
+    let hostile = DeadLetter {
+        message: "name \"a\0b\" cannot be stored".into(),
+        payload: "{\"name\":\"a\\u0000\\ud800b\", \"raw\":\"\0\"}".into(),
+        first_failed_at: far,
+        last_failed_at: far,
+        ..letter("nul\0id")
+    };
+    let wide = DeadLetter { payload: "1".repeat(1_000_000).into(), attempts: u32::MAX, ..letter(&long) };
+    database.commit(&run, &letters([hostile, wide])).await;
+    let row = "SELECT message || payload FROM dead_letters WHERE campaign_id = 'nul␀id'";
+    assert_eq!(
+        database.text(row).await,
+        "name \"a␀b\" cannot be stored{\"name\":\"a\\u0000\\ud800b\", \"raw\":\"␀\"}"
+    );
+    assert_eq!(
+        database.number("SELECT length(payload)::bigint FROM dead_letters WHERE attempts = 4294967295").await,
+        1_000_000
+    );
+
+    let asked = ids(&["nul\0id", &long, "unknown"]);
+    let mut settled = database.store.settled(&run, &asked).await.unwrap();
+    settled.sort();
+    assert_eq!(settled, ids(&["nul\0id", &long]), "known under the ids that the platform uses");
+}
+
+#[tokio::test]
+async fn settled_is_what_this_run_stored_or_buried() {
+    let database = Database::new().await;
+    let earlier = database.run().await;
+    database
+        .commit(
+            &earlier,
+            &Batch { dead_letters: vec![letter("d-old")], ..batch([campaign("c-old"), campaign("c1")]) },
+        )
+        .await;
+    let run = database.run().await;
+    database.commit(&run, &Batch { dead_letters: vec![letter("d1")], ..batch([campaign("c1")]) }).await;
+    let elsewhere = database.store.begin_run(&"other".into()).await.unwrap();
+    database.commit(&elsewhere, &batch([campaign("c2")])).await;
+
+    let asked = ids(&["c-old", "d-old", "c1", "d1", "c2", "new"]);
+    let mut settled = database.store.settled(&run, &asked).await.unwrap();
+    settled.sort();
+    assert_eq!(settled, ids(&["c1", "d1"]));
+    assert_eq!(database.store.settled(&run, &[]).await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_run_is_recorded_from_its_begin_to_its_report() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let begun = &database.store.recent_runs(None, 10).await.unwrap()[0];
+    assert_eq!((begun.id, begun.account.as_str(), begun.status.as_str()), (run.id, ACCOUNT, "running"));
+    assert_eq!((begun.finished_at, begun.listed), (None, None));
+
+    database.commit(&run, &batch([campaign("c1")])).await;
+    let mut report = report(&run);
+    report.campaigns.listed = 12;
+    report.campaigns.distinct = 11;
+    report.campaigns.reported_total = Some(13);
+    report.campaigns.skipped = 4;
+    report.requests.total = 30;
+    report.requests.throttled = u64::MAX;
+    report.problems =
+        vec![Problem { class: ProblemClass::ListingIncomplete, message: "a\0b \\u0000".into() }];
+    database.store.finish_run(&run, &report).await.unwrap();
+    let row = &database.store.recent_runs(Some(ACCOUNT), 10).await.unwrap()[0];
+    assert_eq!((row.status.as_str(), row.stored, row.dead_lettered), ("partial", 1, 0));
+    assert_eq!((row.listed, row.distinct_listed, row.reported_total), (Some(12), Some(11), Some(13)));
+    assert_eq!((row.skipped, row.requests, row.throttled), (Some(4), Some(30), Some(i64::MAX)));
+    assert_eq!(row.duration_seconds, Some(1.5));
+    assert!(row.finished_at.unwrap() >= row.started_at);
+    let kept = database.text("SELECT report->'problems'->0->>'message' FROM sync_runs").await;
+    assert_eq!(kept, "a␀b \\u0000");
+    assert_eq!(database.number("SELECT (report->'campaigns'->>'listed')::bigint FROM sync_runs").await, 12);
+}
+
+#[tokio::test]
+async fn recent_runs_are_the_newest_first_and_of_one_account_where_asked() {
+    let database = Database::new().await;
+    let first = database.run().await;
+    let other = database.store.begin_run(&"other".into()).await.unwrap();
+    let last = database.run().await;
+    let runs = |rows: Vec<campaign_sync::store::RunRow>| rows.into_iter().map(|r| r.id).collect::<Vec<_>>();
+    assert_eq!(runs(database.store.recent_runs(None, 10).await.unwrap()), [last.id, other.id, first.id]);
+    assert_eq!(runs(database.store.recent_runs(None, 2).await.unwrap()), [last.id, other.id]);
+    assert_eq!(runs(database.store.recent_runs(Some(ACCOUNT), 10).await.unwrap()), [last.id, first.id]);
+}
+
+#[tokio::test]
+async fn nothing_is_committed_for_a_run_that_is_not_there() {
+    let database = Database::new().await;
+    let gone = Run { id: uuid::Uuid::nil(), account: AccountId::from(ACCOUNT) };
+    for batch in [batch([campaign("c1")]), letters([letter("d1")])] {
+        assert!(broken(database.store.commit(&gone, &batch).await).contains("is not in sync_runs"));
+    }
+    assert!(broken(database.store.finish_run(&gone, &report(&gone)).await).contains("is not in sync_runs"));
+    assert_eq!(database.everything().await, "");
+}
+
+#[tokio::test]
+async fn an_empty_batch_needs_no_database() {
+    let database = Database::without_tables().await;
+    let run = Run { id: uuid::Uuid::nil(), account: ACCOUNT.into() };
+    assert_eq!(database.store.commit(&run, &Batch::default()).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_commit_that_is_cut_off_leaves_neither_rows_nor_a_broken_connection() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let blocker = connect(&database.postgres, "campaign_sync").await;
+    blocker.batch_execute("BEGIN; LOCK TABLE campaigns").await.unwrap();
+    let cut_off = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        while database.number(waiting).await == 0 {}
+    };
+    let first = batch([campaign("c1")]);
+    tokio::select! {
+        done = database.store.commit(&run, &first) => panic!("the table is locked: {done:?}"),
+        () = cut_off => {}
+    }
+    blocker.batch_execute("COMMIT").await.unwrap();
+    for number in 0..20 {
+        database.commit(&run, &batch([campaign(&format!("later {number}"))])).await;
+    }
+    assert_eq!(database.number("SELECT count(*) FROM campaigns WHERE id LIKE 'later%'").await, 20);
+    assert_eq!(
+        database.number("SELECT stored FROM sync_runs").await,
+        database.number("SELECT count(*) FROM campaigns").await
+    );
+}
+
+#[tokio::test]
+async fn migrations_are_applied_once_also_by_processes_that_start_together() {
+    let database = Database::without_tables().await;
+    let state = database.store.schema_state().await.unwrap();
+    assert_eq!((state.version, state.pending.len()), (None, 3));
+    assert_eq!(state.pending[0], "V1__campaigns");
+    let exists = "SELECT count(*) FROM pg_class WHERE relname IN ('refinery_schema_history', 'campaigns')";
+    assert_eq!(database.number(exists).await, 0, "looking changes nothing");
+
+    let url = database.postgres.database_url("ads");
+    let (a, b, c) = (
+        PgStore::connect(&url).await.unwrap(),
+        PgStore::connect(&url).await.unwrap(),
+        PgStore::connect(&url).await.unwrap(),
+    );
+    let (a, b, c) = tokio::join!(a.migrate(), b.migrate(), c.migrate());
+    let mut applied = [a.unwrap(), b.unwrap(), c.unwrap()].concat();
+    applied.sort();
+    assert_eq!(applied, state.pending);
+    assert_eq!(database.store.migrate().await, Ok(Vec::new()));
+    let state = database.store.schema_state().await.unwrap();
+    assert_eq!((state.version, state.pending), (Some(3), Vec::new()));
+}
+
+#[tokio::test]
+async fn a_schema_newer_than_the_program_is_an_error_that_says_so() {
+    let database = Database::new().await;
+    let newer = "INSERT INTO refinery_schema_history VALUES (99, 'later', '2030-01-01T00:00:00Z', '1')";
+    database.sql.batch_execute(newer).await.unwrap();
+    for message in [broken(database.store.migrate().await), broken(database.store.schema_state().await)] {
+        assert!(message.contains("version 99") && message.contains("newer campaign-sync"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_without_rights_can_use_a_migrated_schema_and_learns_what_is_missing() {
+    let database = Database::new().await;
+    database
+        .sql
+        .batch_execute("CREATE ROLE clerk LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO clerk")
+        .await
+        .unwrap();
+    let socket = database.postgres.socket_directory().display();
+    let url: DatabaseUrl = format!("host='{socket}' user=clerk password=hunter2 dbname=ads").parse().unwrap();
+    let store = PgStore::connect(&url).await.unwrap();
+    assert_eq!(store.migrate().await, Ok(Vec::new()));
+    let message = broken(store.begin_run(&ACCOUNT.into()).await);
+    assert!(
+        message.contains("permission denied for table sync_runs") && message.contains("grant"),
+        "{message}"
+    );
+    assert!(message.contains(r#"database "ads""#) && message.contains(r#"user "clerk""#), "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
+}
+
+#[tokio::test]
+async fn a_missing_table_says_to_migrate() {
+    let database = Database::without_tables().await;
+    let run = Run { id: uuid::Uuid::nil(), account: ACCOUNT.into() };
+    for message in [
+        broken(database.store.begin_run(&ACCOUNT.into()).await),
+        broken(database.store.commit(&run, &batch([campaign("c1")])).await),
+        broken(database.store.settled(&run, &ids(&["c1"])).await),
+        broken(database.store.recent_runs(None, 1).await),
+    ] {
+        assert!(
+            message.contains("does not exist") && message.contains("run `campaign-sync migrate`"),
+            "{message}"
+        );
+        assert!(message.contains(r#"database "ads""#), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_read_only_server_is_waited_for() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    database.sql.batch_execute("ALTER DATABASE ads SET default_transaction_read_only = on").await.unwrap();
+    let store = PgStore::connect(&database.postgres.database_url("ads")).await.unwrap();
+    let message = unavailable(store.commit(&run, &batch([campaign("c1")])).await);
+    assert!(message.contains("read-only") && message.contains("primary"), "{message}");
+    // As after a failover: the next connection leads to a server that takes writes.
+    database.sql.batch_execute("ALTER DATABASE ads RESET default_transaction_read_only").await.unwrap();
+    assert_eq!(store.commit(&run, &batch([campaign("c1")])).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named_with_the_cause_and_without_the_password() {
+    let url: DatabaseUrl = "postgresql://bob:hunter2@127.0.0.1:1/ads".parse().unwrap();
+    let message = unavailable(PgStore::connect(&url).await.map(|_| ()));
+    assert!(
+        message.contains(r#"database "ads" at 127.0.0.1:1 as user "bob": connection refused"#),
+        "{message}"
+    );
+    let url: DatabaseUrl = "host=/nowhere user=bob password=hunter2 dbname=ads".parse().unwrap();
+    let no_socket = unavailable(PgStore::connect(&url).await.map(|_| ()));
+    assert!(
+        no_socket.contains("/nowhere/.s.PGSQL.5432") && no_socket.contains("no server listens"),
+        "{no_socket}"
+    );
+    assert!(!message.contains("hunter2") && !no_socket.contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_exist_and_a_wrong_password_are_named() {
+    let database = Database::new().await;
+    let message = broken(PgStore::connect(&database.postgres.database_url("adds")).await.map(|_| ()));
+    assert!(
+        message.contains(r#"database "adds" does not exist"#) && message.contains("create the database"),
+        "{message}"
+    );
+
+    let rules = database.postgres.socket_directory().join("data/pg_hba.conf");
+    std::fs::write(rules, "local all bob scram-sha-256\nlocal all all trust\n").unwrap();
+    database
+        .sql
+        .batch_execute("CREATE ROLE bob LOGIN PASSWORD 'right'; SELECT pg_reload_conf()")
+        .await
+        .unwrap();
+    let socket = database.postgres.socket_directory().display();
+    let url: DatabaseUrl = format!("host='{socket}' user=bob password=hunter2 dbname=ads").parse().unwrap();
+    let message = loop {
+        // The server reads its rules again in its own time.
+        if let Err(StoreError::Broken(message)) = PgStore::connect(&url).await {
+            break message;
+        }
+    };
+    assert!(message.contains("password authentication failed for user \"bob\""), "{message}");
+    assert!(
+        message.contains("correct the user or the password") && !message.contains("hunter2"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn the_store_goes_on_when_its_server_is_back() {
+    let home = tempfile::tempdir().unwrap();
+    let settings =
+        PrivatePostgresSettings { directory: home.path().to_owned(), durability: Durability::Throwaway };
+    let postgres = PrivatePostgres::start(&settings).await.unwrap();
+    postgres.create_database("ads").await.unwrap();
+    let store = PgStore::connect(&postgres.database_url("ads")).await.unwrap();
+    store.migrate().await.unwrap();
+    let run = store.begin_run(&ACCOUNT.into()).await.unwrap();
+    store.commit(&run, &batch([campaign("c1")])).await.unwrap();
+
+    postgres.stop().await;
+    let message = unavailable(store.commit(&run, &batch([campaign("c2")])).await);
+    assert!(message.contains(r#"database "ads""#) && !message.contains("timed out in bb8"), "{message}");
+    assert!(message.contains("no server listens") || message.contains("refused"), "{message}");
+
+    let _postgres = PrivatePostgres::start(&settings).await.unwrap();
+    store.commit(&run, &batch([campaign("c2")])).await.unwrap();
+    assert_eq!(store.recent_runs(None, 1).await.unwrap()[0].stored, 2);
+}
+
+#[tokio::test]
+async fn a_pool_that_is_used_up_says_so() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let blocker = connect(&database.postgres, "campaign_sync").await;
+    blocker.batch_execute("BEGIN; LOCK TABLE campaigns").await.unwrap();
+    let asked = ids(&["c1"]);
+    let waiting = (0..8).map(|_| database.store.settled(&run, &asked));
+    let account = ACCOUNT.into();
+    let message = tokio::select! {
+        biased;
+        _ = futures_util::future::join_all(waiting) => pending().await,
+        outcome = database.store.begin_run(&account) => unavailable(outcome),
+    };
+    assert!(message.contains("all 8 connections were in use"), "{message}");
+}
