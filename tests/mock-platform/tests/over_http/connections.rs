@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Client, platform};
+use crate::support::{Client, limit, platform};
 use mock_platform::{MockPlatform, Settings};
 use tokio::time::Instant;
 
@@ -130,13 +130,16 @@ async fn a_hung_request_holds_its_connection_and_nobody_else_s() {
 
 #[tokio::test]
 async fn stop_closes_hung_connections_and_ends_requests_that_wait() {
-    let hanging = platform(|settings| settings.hang_rate = 1.0);
-    let slow = platform(|settings| settings.sync_latency = Duration::from_secs(3600));
+    // The limit is there for its count, which says that the sync has arrived.
+    let hanging = platform(|settings| (settings.rate_limits, settings.hang_rate) = (vec![limit(1)], 1.0));
+    let slow = platform(|settings| {
+        (settings.rate_limits, settings.sync_latency) = (vec![limit(1)], Duration::from_secs(3600));
+    });
     for platform in [hanging, slow] {
         let addr = platform.addr();
         let mut client = Client::login(&platform, "c").await;
         client.send_sync(1).await;
-        while platform.stats().most_in_flight < 1 || platform.stats().count("auth", "200") < 1 {
+        while platform.stats().busiest_windows.is_empty() {
             tokio::task::yield_now().await;
         }
         let stats = platform.stop();
