@@ -199,6 +199,7 @@ mod tests {
         let close = |buffer| matches!(parse(buffer), Ok(Parsed::Complete(Request { close: true, .. }, _)));
         assert!(close(b"GET / HTTP/1.0\r\n\r\n"));
         assert!(close(b"GET / HTTP/1.1\r\nconnection: te, Close\r\n\r\n"));
+        assert!(close(b"GET / HTTP/1.1\r\nconnection: close, te\r\n\r\n"));
         assert!(!close(b"GET / HTTP/1.1\r\nconnection: keep-alive\r\n\r\n"));
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::{Client, platform};
-use mock_platform::MockPlatform;
+use crate::support::{Client, limit, platform};
+use mock_platform::{MockPlatform, Settings};
+use tokio::time::Instant;
 
 #[tokio::test]
 async fn a_connection_carries_many_requests_one_after_the_other() {
@@ -70,7 +71,8 @@ async fn a_head_gets_a_head_and_the_next_request_its_answer() {
 #[tokio::test]
 async fn what_is_no_http_or_too_large_is_refused_and_the_connection_closed() {
     let platform = platform(|_| {});
-    let long = "x".repeat(16 * 1024);
+    // More than the platform reads of it at first: the client must not be reset while it still sends.
+    let long = "x".repeat(1024 * 1024);
     for (bytes, status) in [
         ("nonsense\r\n\r\n".to_owned(), 400),
         (format!("GET /health HTTP/1.1\r\na: {long}\r\n\r\n"), 431),
@@ -112,21 +114,32 @@ async fn a_hung_request_holds_its_connection_and_nobody_else_s() {
     // Whatever else comes over it is read and not answered.
     client.send_request("GET", "/health", "").await;
     let mut other = Client::connect(&platform).await;
-    assert_eq!(other.request("GET", "/health", "").await.status, 200);
+    let others = async {
+        for _ in 0..50 {
+            assert_eq!(other.request("GET", "/health", "").await.status, 200);
+        }
+    };
+    tokio::select! {
+        _ = client.receive() => panic!("a hung request was answered, or its connection closed"),
+        () = others => {}
+    }
     let stats = platform.stop();
-    assert_eq!((stats.count("sync", "hung"), stats.count("health", "200")), (1, 1));
+    assert_eq!((stats.count("sync", "hung"), stats.count("health", "200")), (1, 50));
     assert_eq!(client.rest().await, b"");
 }
 
 #[tokio::test]
 async fn stop_closes_hung_connections_and_ends_requests_that_wait() {
-    let hanging = platform(|settings| settings.hang_rate = 1.0);
-    let slow = platform(|settings| settings.sync_latency = Duration::from_secs(3600));
+    // The limit is there for its count, which says that the sync has arrived.
+    let hanging = platform(|settings| (settings.rate_limits, settings.hang_rate) = (vec![limit(1)], 1.0));
+    let slow = platform(|settings| {
+        (settings.rate_limits, settings.sync_latency) = (vec![limit(1)], Duration::from_secs(3600));
+    });
     for platform in [hanging, slow] {
         let addr = platform.addr();
         let mut client = Client::login(&platform, "c").await;
         client.send_sync(1).await;
-        while platform.stats().most_in_flight < 1 || platform.stats().count("auth", "200") < 1 {
+        while platform.stats().busiest_windows.is_empty() {
             tokio::task::yield_now().await;
         }
         let stats = platform.stop();
@@ -155,6 +168,27 @@ async fn a_sync_is_carried_out_even_if_its_client_does_not_wait_for_the_answer()
         tokio::task::yield_now().await;
     }
     assert_eq!(platform.stop().count("sync", "200"), 1);
+}
+
+#[tokio::test]
+async fn each_endpoint_takes_its_own_latency() {
+    let latency = Duration::from_millis(50);
+    let changes: [fn(&mut Settings, Duration); 3] = [
+        |settings, latency| settings.auth_latency = latency,
+        |settings, latency| settings.list_latency = latency,
+        |settings, latency| settings.sync_latency = latency,
+    ];
+    for (slow, change) in changes.into_iter().enumerate() {
+        let platform = platform(|settings| change(settings, latency));
+        let start = Instant::now();
+        let mut client = Client::login(&platform, "c").await;
+        let logged_in = Instant::now();
+        client.list("").await;
+        let listed = Instant::now();
+        client.sync(1).await;
+        let took = [logged_in - start, listed - logged_in, listed.elapsed()];
+        assert!(took[slow] >= latency, "{slow}: {took:?}");
+    }
 }
 
 #[tokio::test]

@@ -133,7 +133,12 @@ impl Client {
 
     /// Everything up to the close of the connection.
     pub(crate) async fn rest(mut self) -> Vec<u8> {
-        while self.read().await.is_ok() {}
+        let end = loop {
+            if let Err(error) = self.read().await {
+                break error;
+            }
+        };
+        assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof, "closed, not reset");
         self.inbox
     }
 
