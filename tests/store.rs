@@ -346,11 +346,13 @@ async fn a_row_that_postgresql_refuses_is_refused_with_its_cause_and_nothing_of_
     let run = database.run().await;
     let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60);
     let long = "i".repeat(1_000_000);
-    let poison: [(Campaign, &str); 7] = [
+    let poison: [(Campaign, &str); 9] = [
         (Campaign { name: "a\0b".into(), ..campaign("p") }, "0x00"),
         (Campaign { status: "\0".into(), ..campaign("p") }, "0x00"),
         (campaign("p\0"), "0x00"),
         (Campaign { budget: "1e200000".into(), ..campaign("p") }, "overflow"),
+        (Campaign { budget: "1e-20000".into(), ..campaign("p") }, "overflow"),
+        (Campaign { budget: format!("0.{}", "1".repeat(17_000)).into(), ..campaign("p") }, "overflow"),
         (Campaign { budget: "much".into(), ..campaign("p") }, "\"much\""),
         (Campaign { created_at: far, ..campaign("p") }, "beyond a timestamp's range"),
         (campaign(&long), "campaign_id_at_most_1024_bytes"),
