@@ -1,2 +1,4 @@
 //! The program.
+pub mod cli;
+pub mod config;
 pub mod platform;
