@@ -379,6 +379,15 @@ async fn a_kept_alive_connection_that_the_server_closes_on_reuse_is_transient() 
 }
 
 #[actix::test]
+async fn a_request_does_not_wait_for_those_that_hang() {
+    let hang = || Reply::raw("").then_hang();
+    let server = ScriptedServer::start([hang(), hang(), hang(), Reply::json(200, PAGE)]).await;
+    let platform = impatient(&server);
+    let pages = futures_util::future::join_all((0..4).map(|_| list(&platform))).await;
+    assert_eq!(pages.iter().filter(|page| page.is_ok()).count(), 1);
+}
+
+#[actix::test]
 async fn calls_at_once_use_a_connection_each_and_later_ones_reuse_them() {
     let replies = || (0..4).map(|_| Reply::json(200, PAGE));
     let (server, platform) = platform(replies().chain(replies())).await;

@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::Parser;
 use secrecy::ExposeSecret;
 
+use super::mock_platform::MOCK_PASSWORD;
 use super::*;
 use crate::cli::{Cli, Command};
 
