@@ -1,0 +1,309 @@
+//! Configuration: from flags, environment and `.env` to values that cannot be wrong, a struct per command.
+//!
+//! Its promise: a configuration that is returned needs no further check; else all that is wrong is reported at
+//! once, each thing with its name, its source, its value (never a secret) and what is allowed. Nothing else
+//! reads the environment.
+
+mod api_url;
+mod choice;
+mod duration;
+mod environment;
+mod mock_platform;
+mod number;
+mod problem;
+mod rate_limit;
+mod reader;
+pub(crate) mod setting;
+mod source;
+mod text;
+
+use std::time::Duration;
+
+use actors::model::AccountId;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, PipelineArgs, PlatformArgs, RunArgs, RunsArgs};
+
+pub use choice::{LogFormat, ReportFormat, RetryHint};
+pub use environment::Environment;
+pub use mock_platform::MockPlatformConfig;
+pub use problem::{InvalidConfig, Problem};
+pub use source::Source;
+
+use reader::Reader;
+
+/// More actors than this on one arbiter gain nothing, and each may hold a connection.
+const MAX_CONCURRENCY: u32 = 1024;
+/// More campaigns than this would not fit the bound of a page's body.
+const MAX_PAGE_SIZE: u32 = 10_000;
+/// With backoffs of 20 s, more attempts than this would wait for half an hour.
+const MAX_ATTEMPTS: u32 = 100;
+/// More rows than this make a statement slow without making it cheaper by row.
+const MAX_BATCH_SIZE: u32 = 10_000;
+/// What is not committed is lost in a crash: no batch should linger longer.
+const LONGEST_LINGER: Duration = Duration::from_secs(60);
+/// Within a shorter time not even loopback answers reliably.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
+/// Whoever has not answered by then will not.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// Runs that `runs` lists at most: they are read at once.
+const MAX_RUNS: u32 = 10_000;
+
+/// What `run` needs.
+#[derive(Clone, Debug)]
+pub struct RunConfig {
+    /// How to reach the platform.
+    pub platform: PlatformConfig,
+    /// How the pipeline works.
+    pub pipeline: PipelineConfig,
+    /// None: a private PostgreSQL.
+    pub database_url: Option<SecretString>,
+    /// What standard output gets.
+    pub report: ReportFormat,
+    /// What standard error gets.
+    pub log: LogConfig,
+    /// Whether to apply the migrations first.
+    pub migrate: bool,
+}
+
+/// How one account reaches its platform.
+#[derive(Clone, Debug)]
+pub struct PlatformConfig {
+    /// https, or http where that was allowed.
+    pub api_url: Url,
+    /// Sent as `x-client-id`.
+    pub account: AccountId,
+    /// The login's name.
+    pub email: String,
+    /// The login's secret.
+    pub password: SecretString,
+    /// Of one attempt, connect to last byte: 10 ms to 10 min.
+    pub request_timeout: Duration,
+}
+
+/// How the pipeline works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PipelineConfig {
+    /// Number of sync actors, 1 to 1024.
+    pub concurrency: usize,
+    /// Campaigns to ask for per page, 1 to 10,000.
+    pub page_size: u32,
+    /// At most so many requests in any span of so long, all of them at once; empty: no limit.
+    pub rate_limits: Vec<(u32, Duration)>,
+    /// Of one request, 1 to 100.
+    pub max_attempts: u32,
+    /// Campaigns that one transaction stores at most, 1 to 10,000.
+    pub batch_size: usize,
+    /// How long a batch waits for more campaigns, up to 60 s.
+    pub batch_linger: Duration,
+}
+
+/// What standard error gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// None: pretty on a terminal, else JSON.
+    pub format: Option<LogFormat>,
+    /// A filter that `EnvFilter` parses.
+    pub level: String,
+}
+
+/// What `check` needs: all that `run` would, validated the same way.
+#[derive(Clone, Debug)]
+pub struct CheckConfig {
+    /// How to reach the platform.
+    pub platform: PlatformConfig,
+    /// How the pipeline would work.
+    pub pipeline: PipelineConfig,
+    /// None: a private PostgreSQL.
+    pub database_url: Option<SecretString>,
+    /// What standard error gets.
+    pub log: LogConfig,
+}
+
+/// What `demo` needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DemoConfig {
+    /// Number of sync actors, 1 to 1024.
+    pub concurrency: usize,
+    /// What standard output gets.
+    pub report: ReportFormat,
+    /// What standard error gets.
+    pub log: LogConfig,
+}
+
+/// What `migrate` needs.
+#[derive(Clone, Debug)]
+pub struct MigrateConfig {
+    /// None: a private PostgreSQL.
+    pub database_url: Option<SecretString>,
+    /// What standard error gets.
+    pub log: LogConfig,
+}
+
+/// What `runs` needs.
+#[derive(Clone, Debug)]
+pub struct RunsConfig {
+    /// None: the runs of all accounts.
+    pub account: Option<AccountId>,
+    /// How many runs at most.
+    pub limit: u32,
+    /// None: a private PostgreSQL.
+    pub database_url: Option<SecretString>,
+    /// What standard output gets.
+    pub report: ReportFormat,
+    /// What standard error gets.
+    pub log: LogConfig,
+}
+
+impl RunConfig {
+    /// Checks everything, sends nothing.
+    pub fn load(args: &RunArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
+        let mut reader = Reader::new(environment);
+        let platform = platform(&mut reader, &args.platform);
+        let pipeline = pipeline(&mut reader, &args.pipeline);
+        let database_url = database_url(&mut reader, args.database.database_url.as_deref());
+        let report = report(&mut reader, args.report.report.as_deref());
+        let log = log(&mut reader, &args.log);
+        let migrate = !args.no_migrate;
+        let config = || {
+            Some(Self {
+                platform: platform?,
+                pipeline: pipeline?,
+                database_url,
+                report: report?,
+                log: log?,
+                migrate,
+            })
+        };
+        let config = config();
+        reader.finish(config)
+    }
+}
+
+impl CheckConfig {
+    /// Checks everything, sends nothing.
+    pub fn load(args: &CheckArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
+        let mut reader = Reader::new(environment);
+        let platform = platform(&mut reader, &args.platform);
+        let pipeline = pipeline(&mut reader, &args.pipeline);
+        let database_url = database_url(&mut reader, args.database.database_url.as_deref());
+        // Not needed here, but `run` would trip over it.
+        let _ = report(&mut reader, None);
+        let log = log(&mut reader, &args.log);
+        let config = || Some(Self { platform: platform?, pipeline: pipeline?, database_url, log: log? });
+        let config = config();
+        reader.finish(config)
+    }
+}
+
+impl DemoConfig {
+    /// Checks what concerns the demo.
+    pub fn load(args: &DemoArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
+        let mut reader = Reader::new(environment);
+        let concurrency = concurrency(&mut reader, args.concurrency.as_deref());
+        let report = report(&mut reader, args.report.report.as_deref());
+        let log = log(&mut reader, &args.log);
+        let config = || Some(Self { concurrency: concurrency?, report: report?, log: log? });
+        reader.finish(config())
+    }
+}
+
+impl MigrateConfig {
+    /// Checks what concerns the database.
+    pub fn load(args: &MigrateArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
+        let mut reader = Reader::new(environment);
+        let database_url = database_url(&mut reader, args.database.database_url.as_deref());
+        let log = log(&mut reader, &args.log);
+        reader.finish(log.map(|log| Self { database_url, log }))
+    }
+}
+
+impl RunsConfig {
+    /// Checks what concerns the list of runs. The account is a filter here, so only its flag counts.
+    pub fn load(args: &RunsArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
+        const FILTER: setting::Setting =
+            setting::Setting { variable: None, default: None, ..setting::ACCOUNT };
+        let mut reader = Reader::new(environment);
+        let account = reader.optional(&FILTER, args.account.as_deref(), text::account);
+        let limit = reader.optional(&setting::LIMIT, args.limit.as_deref(), number::whole_u32(1..=MAX_RUNS));
+        let database_url = database_url(&mut reader, args.database.database_url.as_deref());
+        let report = report(&mut reader, args.report.report.as_deref());
+        let log = log(&mut reader, &args.log);
+        let config = || Some(Self { account, limit: limit?, database_url, report: report?, log: log? });
+        let config = config();
+        reader.finish(config)
+    }
+}
+
+fn platform(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<PlatformConfig> {
+    let api_url =
+        reader.required(&setting::API_URL, args.api_url.as_deref(), api_url::parse(args.allow_http));
+    let email = reader.required(&setting::EMAIL, args.email.as_deref(), text::email);
+    let password = reader.required_secret(&setting::PASSWORD, text::password);
+    let account = reader.optional(&setting::ACCOUNT, args.account.as_deref(), text::account);
+    let timeout = duration::within(SHORTEST_TIMEOUT..=LONGEST_TIMEOUT);
+    let request_timeout =
+        reader.optional(&setting::REQUEST_TIMEOUT, args.request_timeout.as_deref(), timeout);
+    Some(PlatformConfig {
+        api_url: api_url?,
+        account: account?,
+        email: email?,
+        password: password?,
+        request_timeout: request_timeout?,
+    })
+}
+
+fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConfig> {
+    let concurrency = concurrency(reader, args.concurrency.as_deref());
+    let page_size = number::whole_u32(1..=MAX_PAGE_SIZE);
+    let page_size = reader.optional(&setting::PAGE_SIZE, args.page_size.as_deref(), page_size);
+    let rate_limits = rate_limits(reader, &setting::RATE_LIMIT, &args.rate_limit);
+    let max_attempts = number::whole_u32(1..=MAX_ATTEMPTS);
+    let max_attempts = reader.optional(&setting::MAX_ATTEMPTS, args.max_attempts.as_deref(), max_attempts);
+    let batch_size = number::whole_u32(1..=MAX_BATCH_SIZE);
+    let batch_size = reader.optional(&setting::BATCH_SIZE, args.batch_size.as_deref(), batch_size);
+    let linger = duration::within(Duration::ZERO..=LONGEST_LINGER);
+    let batch_linger = reader.optional(&setting::BATCH_LINGER, args.batch_linger.as_deref(), linger);
+    Some(PipelineConfig {
+        concurrency: concurrency?,
+        page_size: page_size?,
+        rate_limits: rate_limits?,
+        max_attempts: max_attempts?,
+        batch_size: batch_size? as usize,
+        batch_linger: batch_linger?,
+    })
+}
+
+fn concurrency(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<usize> {
+    let parse = number::whole_u32(1..=MAX_CONCURRENCY);
+    reader.optional(&setting::CONCURRENCY, flag, parse).map(|number| number as usize)
+}
+
+/// The flag may be repeated: the same as by commas.
+fn rate_limits(
+    reader: &mut Reader<'_>,
+    setting: &setting::Setting,
+    flags: &[String],
+) -> Option<Vec<(u32, Duration)>> {
+    let joined = (!flags.is_empty()).then(|| flags.join(","));
+    reader.optional(setting, joined.as_deref(), rate_limit::parse)
+}
+
+fn database_url(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<SecretString> {
+    reader.optional_secret(&setting::DATABASE_URL, flag, text::database_url)
+}
+
+fn report(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<ReportFormat> {
+    reader.optional(&setting::REPORT, flag, choice::report)
+}
+
+fn log(reader: &mut Reader<'_>, args: &LogArgs) -> Option<LogConfig> {
+    let format = reader.optional(&setting::LOG_FORMAT, args.log_format.as_deref(), choice::log_format);
+    let level = reader.optional(&setting::LOG_LEVEL, args.log_level.as_deref(), choice::log_level)?;
+    Some(LogConfig { format, level })
+}
+
+#[cfg(test)]
+#[path = "config/tests.rs"]
+mod tests;

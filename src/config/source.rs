@@ -1,0 +1,39 @@
+//! Where a setting's value came from.
+
+use std::fmt;
+
+/// From the strongest to the weakest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The command line.
+    Flag(&'static str),
+    /// A variable that is really set.
+    Environment(String),
+    /// A variable of the `.env` file in the working directory.
+    DotEnv {
+        /// Its name.
+        variable: String,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// Nowhere.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Flag(flag) => write!(f, "flag {flag}"),
+            Source::Environment(variable) => write!(f, "environment variable {variable}"),
+            Source::DotEnv { variable, line } => write!(f, ".env line {line}, {variable}"),
+            Source::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A value as it was written, and where.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) value: String,
+    pub(super) source: Source,
+}

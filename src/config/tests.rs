@@ -1,0 +1,463 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use clap::Parser;
+use secrecy::ExposeSecret;
+
+use super::mock_platform::MOCK_PASSWORD;
+use super::*;
+use crate::cli::{Cli, Command};
+
+/// What `run` cannot do without.
+const REQUIRED: [(&str, &str); 3] = [
+    ("AD_PLATFORM_API_URL", "https://ads.example.com/v1"),
+    ("AD_PLATFORM_EMAIL", "ann@example.com"),
+    ("AD_PLATFORM_PASSWORD", "hunter2"),
+];
+
+fn environment(variables: &[(&str, &str)], dot_env: &str) -> Environment {
+    let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    Environment::new(variables, Some(dot_env))
+}
+
+fn command(line: &str) -> Command {
+    Cli::try_parse_from(["campaign-sync"].into_iter().chain(line.split_whitespace())).ok().unwrap().command
+}
+
+/// `run` with these flags in an environment that has these variables besides what is required.
+fn run(flags: &str, variables: &[(&str, &str)], dot_env: &str) -> Result<RunConfig, Vec<String>> {
+    let variables: Vec<_> = REQUIRED.iter().chain(variables).copied().collect();
+    run_bare(flags, &environment(&variables, dot_env))
+}
+
+fn run_bare(flags: &str, environment: &Environment) -> Result<RunConfig, Vec<String>> {
+    let Command::Run(args) = command(&format!("run {flags}")) else { panic!() };
+    RunConfig::load(&args, environment)
+        .map_err(|InvalidConfig(problems)| problems.iter().map(ToString::to_string).collect())
+}
+
+fn mock(flags: &str, variables: &[(&str, &str)]) -> Result<MockPlatformConfig, InvalidConfig> {
+    let Command::MockPlatform(args) = command(&format!("mock-platform {flags}")) else { panic!() };
+    MockPlatformConfig::load(&args, &environment(variables, ""))
+}
+
+#[test]
+fn the_defaults_are_those_of_the_contract() {
+    let config = run("", &[], "").unwrap();
+    assert_eq!(config.platform.account.as_str(), "default");
+    assert_eq!(config.platform.api_url.as_str(), "https://ads.example.com/v1");
+    assert_eq!(config.platform.email, "ann@example.com");
+    assert_eq!(config.platform.password.expose_secret(), "hunter2");
+    assert_eq!(config.platform.request_timeout, Duration::from_secs(10));
+    let pipeline = PipelineConfig {
+        concurrency: 16,
+        page_size: 10,
+        rate_limits: vec![(10, Duration::from_secs(60))],
+        max_attempts: 8,
+        batch_size: 500,
+        batch_linger: Duration::from_millis(200),
+    };
+    assert_eq!(config.pipeline, pipeline);
+    assert!(config.database_url.is_none());
+    assert_eq!(config.report, ReportFormat::Table);
+    assert_eq!(config.log, LogConfig { format: None, level: "info".to_owned() });
+    assert!(config.migrate);
+}
+
+#[test]
+fn every_flag_reaches_its_setting() {
+    let flags = "--api-url http://localhost:1/ --email bob@example.com --account acme --concurrency 2 \
+        --page-size 3 --rate-limit 4/5s --rate-limit 6/7m,8/9h --request-timeout 11s --max-attempts 12 \
+        --batch-size 13 --batch-linger 14ms --report json --log-format json --log-level debug --no-migrate \
+        --database-url host=db";
+    let config = run(flags, &[], "").unwrap();
+    assert_eq!(config.platform.api_url.as_str(), "http://localhost:1/");
+    assert_eq!(config.platform.email, "bob@example.com");
+    assert_eq!(config.platform.account.as_str(), "acme");
+    assert_eq!(config.platform.request_timeout, Duration::from_secs(11));
+    let seconds = Duration::from_secs;
+    let pipeline = PipelineConfig {
+        concurrency: 2,
+        page_size: 3,
+        rate_limits: vec![(4, seconds(5)), (6, seconds(420)), (8, seconds(32_400))],
+        max_attempts: 12,
+        batch_size: 13,
+        batch_linger: Duration::from_millis(14),
+    };
+    assert_eq!(config.pipeline, pipeline);
+    assert_eq!(config.database_url.unwrap().expose_secret(), "host=db");
+    assert_eq!(config.report, ReportFormat::Json);
+    assert_eq!(config.log, LogConfig { format: Some(LogFormat::Json), level: "debug".to_owned() });
+    assert!(!config.migrate);
+}
+
+#[test]
+fn every_variable_reaches_its_setting() {
+    let variables = [
+        ("CAMPAIGN_SYNC_ACCOUNT", "acme"),
+        ("CAMPAIGN_SYNC_CONCURRENCY", "2"),
+        ("CAMPAIGN_SYNC_PAGE_SIZE", "3"),
+        ("CAMPAIGN_SYNC_RATE_LIMIT", "none"),
+        ("CAMPAIGN_SYNC_REQUEST_TIMEOUT", "11s"),
+        ("CAMPAIGN_SYNC_MAX_ATTEMPTS", "12"),
+        ("CAMPAIGN_SYNC_BATCH_SIZE", "13"),
+        ("CAMPAIGN_SYNC_BATCH_LINGER", "14ms"),
+        ("CAMPAIGN_SYNC_REPORT", "json"),
+        ("CAMPAIGN_SYNC_LOG_FORMAT", "pretty"),
+        ("RUST_LOG", "warn"),
+        ("DATABASE_URL", "host=db"),
+    ];
+    let config = run("", &variables, "").unwrap();
+    assert_eq!(config.platform.account.as_str(), "acme");
+    assert_eq!(config.platform.request_timeout, Duration::from_secs(11));
+    let pipeline = PipelineConfig {
+        concurrency: 2,
+        page_size: 3,
+        rate_limits: vec![],
+        max_attempts: 12,
+        batch_size: 13,
+        batch_linger: Duration::from_millis(14),
+    };
+    assert_eq!(config.pipeline, pipeline);
+    assert_eq!(config.database_url.unwrap().expose_secret(), "host=db");
+    assert_eq!(config.report, ReportFormat::Json);
+    assert_eq!(config.log, LogConfig { format: Some(LogFormat::Pretty), level: "warn".to_owned() });
+}
+
+#[test]
+fn a_flag_goes_before_the_environment_before_dot_env_before_the_default() {
+    let concurrency = |flags: &str, variables: &[(&str, &str)], dot_env: &str| {
+        run(flags, variables, dot_env).unwrap().pipeline.concurrency
+    };
+    let real = [("CAMPAIGN_SYNC_CONCURRENCY", "2")];
+    let dot_env = "CAMPAIGN_SYNC_CONCURRENCY=3";
+    assert_eq!(concurrency("--concurrency 1", &real, dot_env), 1);
+    assert_eq!(concurrency("", &real, dot_env), 2);
+    assert_eq!(concurrency("", &[], dot_env), 3);
+    assert_eq!(concurrency("", &[], ""), 16);
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let empty = [("CAMPAIGN_SYNC_CONCURRENCY", ""), ("DATABASE_URL", ""), ("CAMPAIGN_SYNC_CONCURENCY", "")];
+    assert_eq!(run("", &empty, "CAMPAIGN_SYNC_CONCURRENCY=3").unwrap().pipeline.concurrency, 3);
+    let config = run("", &empty, "CAMPAIGN_SYNC_CONCURRENCY=").unwrap();
+    assert_eq!(config.pipeline.concurrency, 16);
+    assert!(config.database_url.is_none());
+}
+
+#[test]
+fn an_empty_flag_is_a_wrong_value() {
+    let Command::Run(mut args) = command("run") else { panic!() };
+    args.pipeline.concurrency = Some(String::new());
+    let error = RunConfig::load(&args, &environment(&REQUIRED, "")).unwrap_err().to_string();
+    assert_eq!(error, r#"--concurrency must be a whole number from 1 to 1024, not "" (flag --concurrency)"#);
+}
+
+#[test]
+fn all_that_is_wrong_is_reported_at_once_with_its_source_value_and_range() {
+    let variables = [
+        ("CAMPAIGN_SYNC_PAGE_SIZE", "many"),
+        ("CAMPAIGN_SYNC_REPORT", "yaml"),
+        ("CAMPAIGN_SYNC_BATCH_LINGERS", "1s"),
+        ("DATABASE_URL", "mysql://u:s3cret@h/d"),
+    ];
+    let dot_env = "# ours\n\nexport CAMPAIGN_SYNC_MAX_ATTEMPTS=0\nRUST_LOG='a=b=c'\nOTHER=1\n";
+    let problems =
+        run("--concurrency 0 --api-url http://ads.example.com --rate-limit 10", &variables, dot_env)
+            .unwrap_err();
+    let wanted = [
+        "unknown setting (environment variable CAMPAIGN_SYNC_BATCH_LINGERS); did you mean CAMPAIGN_SYNC_BATCH_LINGER?",
+        r#"--api-url must be an https URL, unless its host is loopback or --allow-http is given, not "http://ads.example.com" (flag --api-url)"#,
+        r#"--concurrency must be a whole number from 1 to 1024, not "0" (flag --concurrency)"#,
+        r#"--page-size must be a whole number from 1 to 10000, not "many" (environment variable CAMPAIGN_SYNC_PAGE_SIZE)"#,
+        r#"--rate-limit must be N/WINDOW such as 10/60s, 600/1m or 1000/1d, up to 16 of them by commas, or none (N from 1 to 1000000, WINDOW from 10ms to 31d), not "10" (flag --rate-limit)"#,
+        r#"--max-attempts must be a whole number from 1 to 100, not "0" (.env line 3, CAMPAIGN_SYNC_MAX_ATTEMPTS)"#,
+        "database URL must be a libpq URL (postgresql://user:password@host:port/dbname, special characters percent-encoded) or of the key/value form (host=… user=… dbname=…); its value is not shown (environment variable DATABASE_URL)",
+        r#"--report must be table or json, not "yaml" (environment variable CAMPAIGN_SYNC_REPORT)"#,
+        r#"--log-level must be error, warn, info, debug, trace or off, or a list such as info,campaign_sync=debug, not "a=b=c" (.env line 4, RUST_LOG)"#,
+    ];
+    assert_eq!(problems, wanted);
+}
+
+#[test]
+fn each_setting_keeps_its_range() {
+    let cases = [
+        ("--concurrency", vec!["1", "1024"], vec!["0", "1025"]),
+        ("--page-size", vec!["1", "10000"], vec!["0", "10001"]),
+        ("--max-attempts", vec!["1", "100"], vec!["0", "101"]),
+        ("--batch-size", vec!["1", "10000"], vec!["0", "10001"]),
+        ("--batch-linger", vec!["0s", "60s"], vec!["60001ms", "5"]),
+        ("--request-timeout", vec!["10ms", "10min"], vec!["9ms", "601s"]),
+    ];
+    for (flag, right, wrong) in cases {
+        for value in right {
+            assert!(run(&format!("{flag} {value}"), &[], "").is_ok(), "{flag} {value}");
+        }
+        for value in wrong {
+            let problems = run(&format!("{flag} {value}"), &[], "").unwrap_err();
+            assert!(problems.len() == 1 && problems[0].starts_with(flag), "{problems:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_with_both_ways_of_giving_it() {
+    let problems = run_bare("", &environment(&[], "")).unwrap_err();
+    let wanted = [
+        "--api-url is missing: give --api-url or set AD_PLATFORM_API_URL (in the environment or in .env)",
+        "--email is missing: give --email or set AD_PLATFORM_EMAIL (in the environment or in .env)",
+        "password is missing: set AD_PLATFORM_PASSWORD (in the environment or in .env), or AD_PLATFORM_PASSWORD_FILE to the path of a file that holds it",
+    ];
+    assert_eq!(problems, wanted);
+}
+
+#[test]
+fn a_wrong_value_is_not_reported_as_missing_too() {
+    let problems = run("--email a:b", &[], "").unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+}
+
+#[test]
+fn a_setting_under_the_other_prefix_is_suggested_by_its_name() {
+    let problems = run("", &[("CAMPAIGN_SYNC_API_URL", "x")], "").unwrap_err();
+    assert!(problems[0].ends_with("did you mean AD_PLATFORM_API_URL?"), "{problems:?}");
+}
+
+#[test]
+fn an_unknown_variable_with_our_prefix_is_an_error_wherever_it_stands() {
+    let problems = run("", &[("AD_PLATFORM_PASWORD", "hunter3")], "\nCAMPAIGN_SYNC_COLOUR=blue\nCAMPAIGN=1")
+        .unwrap_err();
+    let wanted = [
+        "unknown setting (environment variable AD_PLATFORM_PASWORD); did you mean AD_PLATFORM_PASSWORD?",
+        "unknown setting (.env line 2, CAMPAIGN_SYNC_COLOUR); --help lists the known ones",
+    ];
+    assert_eq!(problems, wanted);
+}
+
+#[test]
+fn a_line_of_dot_env_that_cannot_be_read_is_named_without_its_text() {
+    let problems = run("", &[], "RUST_LOG=info\nhunter3 is my password\nOTHER='open").unwrap_err();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    for (problem, line) in problems.iter().zip(["line 2", "line 3"]) {
+        assert!(problem.contains(".env") && problem.contains(line), "{problem}");
+        assert!(!problem.contains("hunter3") && !problem.contains("open"), "{problem}");
+    }
+}
+
+#[test]
+fn dot_env_is_read_with_quotes_comments_a_byte_order_mark_and_the_first_of_two() {
+    let dot_env = "\u{feff}CAMPAIGN_SYNC_ACCOUNT = 'a#b' # comment\nCAMPAIGN_SYNC_ACCOUNT=second\n\
+        DATABASE_URL=\"host=db password='two words'\"\n";
+    let config = run("", &[], dot_env).unwrap();
+    assert_eq!(config.platform.account.as_str(), "a#b");
+    assert_eq!(config.database_url.unwrap().expose_secret(), "host=db password='two words'");
+}
+
+#[test]
+fn a_value_that_is_not_utf_8_is_named_and_not_shown() {
+    let variables = REQUIRED.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let broken = (OsString::from("RUST_LOG"), OsString::from_vec(vec![0xff]));
+    let other = (OsString::from_vec(vec![0xff]), OsString::from("x"));
+    let problems =
+        run_bare("", &Environment::new(variables.into_iter().chain([broken, other]), None)).unwrap_err();
+    assert_eq!(problems, ["RUST_LOG must be UTF-8; its value is not shown (environment variable RUST_LOG)"]);
+}
+
+fn with_password_file(path: &Path, dot_env: &str) -> Result<RunConfig, Vec<String>> {
+    let variables = [REQUIRED[0], REQUIRED[1], ("AD_PLATFORM_PASSWORD_FILE", path.to_str().unwrap())];
+    run_bare("", &environment(&variables, dot_env))
+}
+
+#[test]
+fn a_secret_is_read_from_its_file_without_the_last_newline() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("password");
+    for (content, password) in [
+        ("hunter3", "hunter3"),
+        ("hunter3\n", "hunter3"),
+        ("hunter3\r\n", "hunter3"),
+        (" a\nb \n\n", " a\nb \n"),
+    ] {
+        std::fs::write(&path, content).unwrap();
+        assert_eq!(with_password_file(&path, "").unwrap().platform.password.expose_secret(), password);
+    }
+    std::fs::write(&path, "host=db\n").unwrap();
+    let config = run("", &[("DATABASE_URL_FILE", path.to_str().unwrap())], "").unwrap();
+    assert_eq!(config.database_url.unwrap().expose_secret(), "host=db");
+}
+
+#[test]
+fn a_secret_file_that_cannot_be_used_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("password");
+    let problem = |path: &Path| {
+        let problems = with_password_file(path, "").unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(path.to_str().unwrap()), "{}", problems[0]);
+        assert!(problems[0].contains("environment variable AD_PLATFORM_PASSWORD_FILE"), "{}", problems[0]);
+        problems[0].clone()
+    };
+    assert!(problem(&path).contains("No such file"));
+    assert!(problem(directory.path()).contains("cannot be read"));
+    for (content, says) in [
+        (b"".to_vec(), "is empty"),
+        (b"\n".to_vec(), "is empty"),
+        (vec![0xff], "UTF-8"),
+        (vec![b'x'; 65_537], "64 KiB"),
+    ] {
+        std::fs::write(&path, content).unwrap();
+        assert!(problem(&path).contains(says), "{}", problem(&path));
+    }
+}
+
+#[test]
+fn a_secret_and_its_file_exclude_each_other_unless_one_is_only_in_dot_env() {
+    let both = [("AD_PLATFORM_PASSWORD_FILE", "/nowhere")];
+    let wanted = "both are set, only one can be: environment variable AD_PLATFORM_PASSWORD and environment variable AD_PLATFORM_PASSWORD_FILE";
+    assert_eq!(run("", &both, "").unwrap_err(), [wanted]);
+    let dot_env = "AD_PLATFORM_PASSWORD_FILE=/nowhere";
+    assert_eq!(run("", &[], dot_env).unwrap().platform.password.expose_secret(), "hunter2");
+    let dot_env = "AD_PLATFORM_PASSWORD=a\nAD_PLATFORM_PASSWORD_FILE=b";
+    let problems = run_bare("", &environment(&REQUIRED[..2], dot_env)).unwrap_err();
+    assert!(problems[0].contains(".env line 1") && problems[0].contains(".env line 2"), "{problems:?}");
+    let flag = run("--database-url host=flag", &[("DATABASE_URL", "host=variable")], "").unwrap();
+    assert_eq!(flag.database_url.unwrap().expose_secret(), "host=flag");
+}
+
+#[test]
+fn no_debug_output_and_no_error_shows_a_secret() {
+    let config = run("", &[("DATABASE_URL", "host=db password=s3cret")], "").unwrap();
+    let mock = mock("", &REQUIRED[2..]).unwrap();
+    for shown in [format!("{config:?}"), format!("{mock:?}")] {
+        assert!(!shown.contains("hunter2") && !shown.contains("s3cret"), "{shown}");
+    }
+    let problems =
+        run("--api-url https://ann:s3cret@ads.example.com", &[("DATABASE_URL", "s3cret")], "").unwrap_err();
+    assert_eq!(problems.len(), 2);
+    assert!(!problems.concat().contains("s3cret"), "{problems:?}");
+}
+
+#[test]
+fn a_long_or_strange_value_is_shown_short_and_on_one_line() {
+    let account = format!("a\u{1b}[31m\n{}", "x".repeat(10_000));
+    let problems = run("", &[("CAMPAIGN_SYNC_ACCOUNT", &account)], "").unwrap_err();
+    assert!(problems[0].len() < 300 && !problems[0].contains(char::is_control), "{}", problems[0]);
+}
+
+#[test]
+fn other_commands_check_only_what_concerns_them() {
+    let variables = [("AD_PLATFORM_API_URL", "nonsense"), ("CAMPAIGN_SYNC_PAGE_SIZE", "0")];
+    let environment = environment(&variables, "");
+    let Command::Demo(args) = command("demo --concurrency 4 --report json") else { panic!() };
+    let log = LogConfig { format: None, level: "info".to_owned() };
+    let wanted = DemoConfig { concurrency: 4, report: ReportFormat::Json, log };
+    assert_eq!(DemoConfig::load(&args, &environment), Ok(wanted));
+    let Command::Migrate(args) = command("migrate --database-url host=db") else { panic!() };
+    let config = MigrateConfig::load(&args, &environment).unwrap();
+    assert_eq!(config.database_url.unwrap().expose_secret(), "host=db");
+    let Command::Check(args) = command("check") else { panic!() };
+    assert_eq!(CheckConfig::load(&args, &environment).unwrap_err().0.len(), 4);
+}
+
+#[test]
+fn check_is_as_strict_as_run_about_the_report() {
+    let variables: Vec<_> = REQUIRED.into_iter().chain([("CAMPAIGN_SYNC_REPORT", "yaml")]).collect();
+    let Command::Check(args) = command("check --concurrency 3") else { panic!() };
+    let problems = CheckConfig::load(&args, &environment(&variables, "")).unwrap_err();
+    assert!(problems.to_string().contains("yaml"), "{problems}");
+    let config = CheckConfig::load(&args, &environment(&REQUIRED, "")).unwrap();
+    assert_eq!(config.pipeline.concurrency, 3);
+}
+
+#[test]
+fn runs_lists_all_accounts_unless_one_is_named() {
+    let environment = environment(&[("CAMPAIGN_SYNC_ACCOUNT", "acme")], "");
+    let load = |line: &str| {
+        let Command::Runs(args) = command(line) else { panic!() };
+        RunsConfig::load(&args, &environment)
+    };
+    let config = load("runs").unwrap();
+    assert_eq!((config.account, config.limit), (None, 20));
+    let config = load("runs --account other --limit 3").unwrap();
+    assert_eq!((config.account, config.limit), (Some("other".into()), 3));
+    assert_eq!(load("runs --account= --limit 0").unwrap_err().0.len(), 2);
+}
+
+#[test]
+fn the_mock_platform_is_the_reference_platform_unless_told_otherwise() {
+    let config = mock("", &[]).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!((config.campaigns, config.seed), (100, 1));
+    assert_eq!(config.rate_limits, [(10, Duration::from_secs(60))]);
+    assert_eq!(config.sync_latency, Duration::from_secs(2));
+    assert_eq!((config.list_latency, config.auth_latency), (Duration::ZERO, Duration::ZERO));
+    assert_eq!((config.error_rate, config.hang_rate, config.list_error_every), (0.0, 0.0, Some(5)));
+    assert_eq!(config.retry_hint, RetryHint::Body);
+    assert_eq!(config.token_life, Duration::from_secs(3600));
+    assert_eq!(config.email, "demo@example.com");
+    assert_eq!(config.password.expose_secret(), MOCK_PASSWORD);
+}
+
+#[test]
+fn every_flag_of_the_mock_platform_reaches_its_setting() {
+    let flags = "--listen [::1]:0 --campaigns 7 --rate-limit 10/1s --rate-limit 20/1m --sync-latency 33ms \
+        --list-latency 4ms --auth-latency 5ms --error-rate 0.2 --hang-rate 0.05 --list-error-every none \
+        --retry-hint header-date --token-life 2s --seed 9 --email a@example.com";
+    let config =
+        mock(flags, &[("AD_PLATFORM_PASSWORD", "hunter2"), ("AD_PLATFORM_EMAIL", "b@example.com")]).unwrap();
+    assert_eq!(config.listen.to_string(), "[::1]:0");
+    assert_eq!((config.campaigns, config.seed), (7, 9));
+    assert_eq!(config.rate_limits, [(10, Duration::from_secs(1)), (20, Duration::from_secs(60))]);
+    let latencies = [config.sync_latency, config.list_latency, config.auth_latency];
+    assert_eq!(latencies, [33, 4, 5].map(Duration::from_millis));
+    assert_eq!((config.error_rate, config.hang_rate, config.list_error_every), (0.2, 0.05, None));
+    assert_eq!(config.retry_hint, RetryHint::HeaderDate);
+    assert_eq!(config.token_life, Duration::from_secs(2));
+    assert_eq!(config.email, "a@example.com");
+    assert_eq!(config.password.expose_secret(), "hunter2");
+    assert_eq!(mock("", &[("AD_PLATFORM_EMAIL", "b@example.com")]).unwrap().email, "b@example.com");
+}
+
+#[test]
+fn a_mock_platform_that_cannot_be_is_refused() {
+    for flags in [
+        "--listen localhost",
+        "--campaigns -1",
+        "--error-rate 1.1",
+        "--error-rate 0.6 --hang-rate 0.5",
+        "--list-error-every 0",
+        "--retry-hint header",
+        "--token-life 0s",
+        "--seed x",
+    ] {
+        // clap takes a leading minus for a flag, except where an equals sign says otherwise.
+        let flags = flags.replace(" -1", "=-1");
+        assert_eq!(mock(&flags, &[]).unwrap_err().0.len(), 1, "{flags}");
+    }
+}
+
+#[test]
+fn the_example_file_is_a_configuration() {
+    let example = include_str!("../../.env.example");
+    let config = run_bare("", &environment(&[], example)).unwrap();
+    assert_eq!(config.platform.email, "name@example.com");
+    assert_eq!(config.platform.password.expose_secret(), "change me");
+}
+
+#[test]
+fn the_example_file_tells_every_variable_and_the_defaults_as_they_are() {
+    let example = include_str!("../../.env.example");
+    for variable in setting::variables() {
+        let told = |line: &str| line.trim_start_matches('#').starts_with(&format!("{variable}="));
+        assert!(example.lines().any(told), "{variable} is not in .env.example");
+    }
+    for setting in setting::SETTINGS {
+        if let (Some(variable), Some(default)) = (setting.variable, setting.default) {
+            assert!(example.contains(&format!("#{variable}={default}\n")), "{variable}={default}");
+        }
+    }
+}

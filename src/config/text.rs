@@ -1,0 +1,90 @@
+//! Settings that are free text within limits.
+
+use actors::model::AccountId;
+
+use super::problem::Refusal;
+
+/// An id stands in headers, keys and reports.
+const MAX_ACCOUNT_BYTES: usize = 128;
+/// The longest address that mail knows.
+const MAX_EMAIL_BYTES: usize = 254;
+
+/// Visible ASCII: it travels in a header.
+pub(super) fn account(text: &str) -> Result<AccountId, Refusal> {
+    let fits = !text.is_empty()
+        && text.len() <= MAX_ACCOUNT_BYTES
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        Ok(AccountId::from(text))
+    } else {
+        Err(Refusal::new("1 to 128 letters, digits or signs of ASCII, without spaces"))
+    }
+}
+
+/// No colon: Basic authorization ends the name at the first.
+pub(super) fn email(text: &str) -> Result<String, Refusal> {
+    let fits = !text.trim().is_empty()
+        && text.len() <= MAX_EMAIL_BYTES
+        && !text.contains(|c: char| c == ':' || c.is_control());
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(Refusal::new("1 to 254 bytes without colons and control characters"))
+    }
+}
+
+/// Anything but nothing.
+pub(super) fn password(text: &str) -> Result<(), Refusal> {
+    if text.is_empty() { Err(Refusal::hidden("non-empty")) } else { Ok(()) }
+}
+
+/// Either of libpq's forms. What is wrong with it is not said in detail: the details of a string that does not
+/// parse may be pieces of its password.
+pub(super) fn database_url(text: &str) -> Result<(), Refusal> {
+    match text.parse::<tokio_postgres::Config>() {
+        Ok(_) if !text.trim().is_empty() => Ok(()),
+        _ => Err(Refusal::hidden(
+            "a libpq URL (postgresql://user:password@host:port/dbname, special characters percent-encoded) \
+             or of the key/value form (host=… user=… dbname=…)",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_visible_ascii() {
+        for text in ["default", "acme-eu_1", "a", &"x".repeat(128)] {
+            assert_eq!(account(text), Ok(AccountId::from(text)));
+        }
+        for text in ["", " ", "a b", "a\nb", "é", &"x".repeat(129)] {
+            assert!(account(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn emails_hold_no_colon_and_no_control_character() {
+        for text in ["ann@example.com", "ann", "jürgen@example.com"] {
+            assert_eq!(email(text), Ok(text.to_owned()));
+        }
+        for text in ["", "  ", "a:b@example.com", "ann@example.com\n", &"x".repeat(255)] {
+            assert!(email(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn database_urls_are_of_either_form_and_never_repeated() {
+        for text in [
+            "postgresql://ann:pw@db.example.com:5432/ads",
+            "postgres:///ads?host=/run/postgresql",
+            "host=/run/postgresql dbname=ads",
+        ] {
+            assert_eq!(database_url(text), Ok(()), "{text}");
+        }
+        for text in ["", " ", "mysql://ann:pw@host/ads", "ads", "host=a password=two words"] {
+            assert!(database_url(text).is_err_and(|refusal| refusal.hide), "{text}");
+        }
+    }
+}

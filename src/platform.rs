@@ -1,0 +1,181 @@
+//! The reference platform over HTTP: [`HttpPlatform`] is the pipeline's `Platform`.
+//!
+//! Its promise: one call is one request (no retry, no redirect), over when the timeout is, with every body
+//! read to its end or to its bound; whatever goes wrong is a [`PlatformError`] whose message a person
+//! understands and which holds no secret. Nothing outside this module knows a path, a header or a status.
+
+mod client;
+mod endpoints;
+mod exchange;
+mod retry_hint;
+mod scrub;
+mod verdict;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::model::{
+    AccessToken, AccountId, Campaign, IdempotencyKey, Login, Page, PageRequest, SyncedCampaign,
+};
+use actors::permit::Permit;
+use actors::ports::{Platform, PlatformError};
+use awc::Client;
+use awc::http::Method;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
+use url::Url;
+
+use endpoints::Endpoints;
+use exchange::Exchange;
+
+/// A page: 10,000 campaigns, the largest page that can be asked for, of 1.6 kB each.
+const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+/// Any other answer, and any error: some fields, or an error page.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// What an account needs to reach its platform.
+#[derive(Clone, Debug)]
+pub struct PlatformSettings {
+    /// The endpoints' paths are appended to it.
+    pub base_url: Url,
+    /// Sent as `x-client-id`.
+    pub account: AccountId,
+    /// The login's name; it must hold no colon.
+    pub email: String,
+    /// The login's secret.
+    pub password: SecretString,
+    /// Of one request, connect to last byte.
+    pub request_timeout: Duration,
+    /// How many requests may be in flight at once: the sync actors', a list request and a login.
+    pub connections: usize,
+}
+
+/// Why a client cannot be built.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// The account's id cannot be sent.
+    #[error("the account id {0:?} does not fit the header x-client-id: it must be visible ASCII")]
+    Account(AccountId),
+    /// Nobody's certificate could be trusted.
+    #[error(
+        "no trusted root certificates were found on this system{}; install ca-certificates or set SSL_CERT_FILE",
+        .0.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
+    )]
+    NoRoots(Option<String>),
+    /// The TLS library refuses its settings.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
+}
+
+/// One account's client of the reference platform. It stays on the arbiter that it was made on.
+pub struct HttpPlatform {
+    client: Client,
+    endpoints: Endpoints,
+    account: AccountId,
+    password: SecretString,
+    /// `base64(email:password)`, as the login sends it.
+    basic: SecretString,
+    request_timeout: Duration,
+}
+
+impl HttpPlatform {
+    /// Builds the client; nothing is sent.
+    pub fn new(settings: PlatformSettings) -> Result<Self, SetupError> {
+        let client = client::client(&settings)?;
+        let PlatformSettings { base_url, account, email, password, request_timeout, .. } = settings;
+        let basic = BASE64_STANDARD.encode(format!("{email}:{}", password.expose_secret()));
+        Ok(Self {
+            client,
+            endpoints: Endpoints::new(&base_url),
+            account,
+            password,
+            basic: SecretString::from(basic),
+            request_timeout,
+        })
+    }
+
+    /// A request with its authorization and with the secrets that its answer could give away.
+    fn exchange(
+        &self,
+        method: Method,
+        target: &endpoints::Target,
+        authorization: Authorization<'_>,
+    ) -> Result<Exchange, PlatformError> {
+        let mut secrets = vec![self.password.expose_secret(), self.basic.expose_secret()];
+        let authorization = match authorization {
+            Authorization::Basic => format!("Basic {}", self.basic.expose_secret()),
+            Authorization::Bearer(token) => {
+                secrets.push(token.secret.expose_secret());
+                format!("Bearer {}", token.secret.expose_secret())
+            }
+        };
+        let secrets = scrub::Secrets::new(secrets);
+        Exchange::new(&self.client, method, target, &authorization, secrets, self.request_timeout)
+    }
+}
+
+enum Authorization<'a> {
+    Basic,
+    Bearer(&'a AccessToken),
+}
+
+impl fmt::Debug for HttpPlatform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpPlatform")
+            .field("endpoints", &self.endpoints)
+            .field("account", &self.account)
+            .field("request_timeout", &self.request_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Platform for HttpPlatform {
+    async fn login(&self, permit: Permit) -> Result<Login, PlatformError> {
+        self.exchange(Method::POST, &self.endpoints.login(), Authorization::Basic)?
+            .confidential()
+            .send(permit, Vec::new(), MAX_ANSWER_BYTES, wire::login)
+            .await
+    }
+
+    async fn list(
+        &self,
+        permit: Permit,
+        token: &AccessToken,
+        page: PageRequest,
+    ) -> Result<Page, PlatformError> {
+        self.exchange(Method::GET, &self.endpoints.list(page), Authorization::Bearer(token))?
+            .send(permit, Vec::new(), MAX_PAGE_BYTES, wire::page)
+            .await
+    }
+
+    async fn sync(
+        &self,
+        permit: Permit,
+        token: &AccessToken,
+        campaign: &Arc<Campaign>,
+        key: &IdempotencyKey,
+    ) -> Result<SyncedCampaign, PlatformError> {
+        let Some(target) = self.endpoints.sync(&campaign.id) else {
+            return Err(PlatformError::Rejected {
+                message: format!(
+                    "the campaign id {} cannot stand in a URL: it must be 1 to {} bytes and neither . nor ..",
+                    scrub::snippet(campaign.id.as_str()),
+                    wire::MAX_ID_BYTES
+                ),
+            });
+        };
+        let synced_at = self
+            .exchange(Method::POST, &target, Authorization::Bearer(token))?
+            .header("idempotency-key", key.as_str())
+            .header("content-type", "application/json")
+            .send(permit, wire::sync_request(&campaign.id), MAX_ANSWER_BYTES, |body| {
+                wire::synced_at(body, &campaign.id)
+            })
+            .await?;
+        Ok(SyncedCampaign { campaign: Arc::clone(campaign), synced_at })
+    }
+}

@@ -1,0 +1,219 @@
+//! One request and its answer: sent under a permit, read to the last byte or to a bound, judged.
+
+use std::time::Duration;
+
+use actors::model::FailureClass;
+use actors::permit::{Answer, Permit};
+use actors::ports::PlatformError;
+use awc::error::{ConnectError, PayloadError, SendRequestError};
+use awc::http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use awc::http::{Method, StatusCode};
+use awc::{Client, ClientRequest};
+use tokio::time::{Instant, timeout_at};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug};
+
+use super::endpoints::Target;
+use super::retry_hint::retry_after;
+use super::scrub::{Secrets, snippet};
+use super::verdict::Verdict;
+
+/// A request that is ready to be sent.
+pub(super) struct Exchange {
+    request: ClientRequest,
+    /// Method and path, as messages name it.
+    what: String,
+    secrets: Secrets,
+    timeout: Duration,
+    confidential: bool,
+}
+
+impl Exchange {
+    pub(super) fn new(
+        client: &Client,
+        method: Method,
+        target: &Target,
+        authorization: &str,
+        secrets: Secrets,
+        timeout: Duration,
+    ) -> Result<Self, PlatformError> {
+        let what = format!("{method} {}", snippet(&target.path));
+        let mut authorization =
+            HeaderValue::from_str(authorization).map_err(|_| PlatformError::Rejected {
+                message: format!("{what} cannot be sent: its token does not fit a header"),
+            })?;
+        authorization.set_sensitive(true);
+        let request = client.request(method, &target.url).insert_header((AUTHORIZATION, authorization));
+        Ok(Self { request, what, secrets, timeout, confidential: false })
+    }
+
+    /// Names a header; both parts are ours, not the platform's or the user's.
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.request = self.request.insert_header((HeaderName::from_static(name), value));
+        self
+    }
+
+    /// A good answer is a secret itself: it is never quoted.
+    pub(super) fn confidential(mut self) -> Self {
+        self.confidential = true;
+        self
+    }
+
+    /// Sends the request and reads its answer with `parse`, in a span of its own.
+    pub(super) async fn send<T>(
+        self,
+        permit: Permit,
+        body: Vec<u8>,
+        limit: usize,
+        parse: impl FnOnce(&[u8]) -> Result<T, String>,
+    ) -> Result<T, PlatformError> {
+        let span = tracing::info_span!("request", request = %self.what, status = Empty);
+        async move {
+            let started = Instant::now();
+            let outcome = self.attempt(permit, body, limit, parse).await;
+            let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            match &outcome {
+                Ok(_) => debug!(elapsed_ms, "answered"),
+                Err(error) => debug!(elapsed_ms, %error, "failed"),
+            }
+            outcome
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn attempt<T>(
+        self,
+        mut permit: Permit,
+        body: Vec<u8>,
+        limit: usize,
+        parse: impl FnOnce(&[u8]) -> Result<T, String>,
+    ) -> Result<T, PlatformError> {
+        let Self { request, what, secrets, timeout, confidential } = self;
+        let transient = |class, message| Err(PlatformError::Transient { class, message });
+        let late = || transient(FailureClass::Timeout, format!("{what} was not answered within {timeout:?}"));
+        let deadline = Instant::now() + timeout;
+
+        // awc connects and sends in one step, and says only afterwards which of them failed; by then the
+        // permit cannot be given back. So a connection that failed counts as a request that was sent. It
+        // costs a slot of a platform that is away, which is cheap; the other mistake would cost a 429.
+        permit.mark_sent();
+        let mut response = match timeout_at(deadline, request.send_body(body)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                let class = class_of(&error);
+                if class == FailureClass::Timeout {
+                    permit.timed_out();
+                }
+                return transient(class, format!("{what} failed: {}", secrets.scrub(&error.to_string())));
+            }
+            Err(_) => {
+                permit.timed_out();
+                return late();
+            }
+        };
+
+        let status = response.status();
+        Span::current().record("status", status.as_u16());
+        // Read also where nobody wants it: an unread body costs the connection.
+        let body = timeout_at(deadline, response.body().limit(limit)).await;
+        let verdict = Verdict::of(status);
+        if verdict != Verdict::Success {
+            // The status says what matters, even where the rest of the answer did not arrive.
+            permit.answered(verdict.answer());
+            let body = body.ok().and_then(Result::ok).unwrap_or_default();
+            return Err(refusal(verdict, &what, status, response.headers(), &body, &secrets));
+        }
+        let body = match body {
+            Ok(Ok(body)) if !cut_off(response.headers(), body.len()) => body,
+            Ok(Ok(body)) => {
+                permit.answered(Answer::Failed);
+                let message =
+                    format!("{what} answered {status}, but its body broke off after {} bytes", body.len());
+                return transient(FailureClass::Connection, message);
+            }
+            Ok(Err(error)) => {
+                permit.answered(Answer::Failed);
+                let (class, why) = broken(&error, limit);
+                return transient(class, format!("{what} answered {status}, but its body {why}"));
+            }
+            Err(_) => {
+                permit.timed_out();
+                return late();
+            }
+        };
+        match parse(&body) {
+            Ok(parsed) => {
+                permit.answered(Answer::Succeeded);
+                Ok(parsed)
+            }
+            Err(error) => {
+                permit.answered(Answer::Failed);
+                let mut message = format!(
+                    "{what} answered {status} with what the API does not promise: {}",
+                    secrets.scrub(&error)
+                );
+                if !confidential {
+                    message.push_str(&said(&body, &secrets));
+                }
+                transient(FailureClass::Unparsable, message)
+            }
+        }
+    }
+}
+
+/// An answer whose status is not a success.
+fn refusal(
+    verdict: Verdict,
+    what: &str,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    secrets: &Secrets,
+) -> PlatformError {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let message = format!("{what} answered {status}{}", said(body, secrets));
+    match verdict {
+        Verdict::Throttled => {
+            PlatformError::Throttled { retry_after: retry_after(header(RETRY_AFTER), header(DATE), body) }
+        }
+        Verdict::Unauthorized => PlatformError::Unauthorized { message },
+        Verdict::Unavailable => PlatformError::Transient { class: FailureClass::Unavailable, message },
+        Verdict::Success | Verdict::Rejected => PlatformError::Rejected { message },
+    }
+}
+
+/// The body's beginning, to be appended to a message.
+fn said(body: &[u8], secrets: &Secrets) -> String {
+    let text = secrets.scrub(&String::from_utf8_lossy(body));
+    if text.is_empty() { String::new() } else { format!(", body: {text}") }
+}
+
+/// No answer came: whose failure that is.
+fn class_of(error: &SendRequestError) -> FailureClass {
+    match error {
+        SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => FailureClass::Timeout,
+        // Also a kept-alive connection that the platform had closed, and an answer that is not HTTP.
+        _ => FailureClass::Connection,
+    }
+}
+
+/// awc takes a connection that closes in mid-body for the body's end. The announced length tells; of a chunked
+/// body only its JSON does, and of a compressed one its decoder.
+fn cut_off(headers: &HeaderMap, length: usize) -> bool {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    !headers.contains_key(CONTENT_ENCODING) && announced.is_some_and(|announced| length < announced)
+}
+
+/// The head came and the body did not, or not whole.
+fn broken(error: &PayloadError, limit: usize) -> (FailureClass, String) {
+    match error {
+        PayloadError::Overflow => (FailureClass::Unparsable, format!("is larger than {limit} bytes")),
+        PayloadError::EncodingCorrupted | PayloadError::UnknownLength => {
+            (FailureClass::Unparsable, format!("cannot be read: {error}"))
+        }
+        _ => (FailureClass::Connection, format!("broke off: {error}")),
+    }
+}

@@ -1,0 +1,72 @@
+//! One entry of the listing: a campaign, or why it is none.
+
+use std::sync::Arc;
+
+use actors::model::{Campaign, CampaignId, Listed};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::value;
+use crate::platform::scrub::snippet;
+
+/// The fields as raw JSON: each is looked at on its own, so that the message names the one that is wrong.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+    #[serde(borrow)]
+    budget: Option<&'a RawValue>,
+    #[serde(borrow)]
+    impressions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    clicks: Option<&'a RawValue>,
+    #[serde(borrow)]
+    conversions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    created_at: Option<&'a RawValue>,
+}
+
+/// Any JSON value becomes an entry; none is lost.
+pub(super) fn listed(json: &RawValue) -> Listed {
+    let payload = json.get();
+    // serde would read a list as the fields in their order.
+    if !payload.starts_with('{') {
+        return malformed(None, "a campaign must be a JSON object", payload);
+    }
+    let fields = match serde_json::from_str::<Fields<'_>>(payload) {
+        Ok(fields) => fields,
+        Err(error) => return malformed(None, &error.to_string(), payload),
+    };
+    let id = value::id("id", fields.id);
+    match id.clone().and_then(|id| campaign(id, &fields, payload)) {
+        Ok(campaign) => Listed::Campaign(Arc::new(campaign)),
+        Err(message) => malformed(id.ok(), &message, payload),
+    }
+}
+
+fn campaign(id: CampaignId, fields: &Fields<'_>, payload: &str) -> Result<Campaign, String> {
+    Ok(Campaign {
+        id,
+        name: value::text("name", fields.name)?,
+        status: value::text("status", fields.status)?,
+        budget: value::decimal("budget", fields.budget)?,
+        impressions: value::count("impressions", fields.impressions)?,
+        clicks: value::count("clicks", fields.clicks)?,
+        conversions: value::count("conversions", fields.conversions)?,
+        created_at: value::time("created_at", fields.created_at)?,
+        payload: payload.into(),
+    })
+}
+
+fn malformed(id: Option<CampaignId>, message: &str, payload: &str) -> Listed {
+    // The same payload gets the same name in every run, so that it is one dead letter and not a new one each time.
+    let id = id.unwrap_or_else(|| {
+        CampaignId::from(format!("malformed-{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, payload.as_bytes())))
+    });
+    Listed::Malformed { id, message: snippet(message), payload: payload.into() }
+}

@@ -1,0 +1,72 @@
+//! Single JSON values into what the model holds. Each error names the field, what it holds and what it should.
+
+use std::time::SystemTime;
+
+use actors::model::CampaignId;
+use serde_json::value::RawValue;
+
+use crate::platform::scrub::snippet;
+
+/// A longer id fits neither a URL nor an index of the database.
+pub(in crate::platform) const MAX_ID_BYTES: usize = 512;
+
+type Field<'a> = Option<&'a RawValue>;
+
+/// A string, or an integer of any length, as text.
+pub(super) fn id(name: &str, field: Field<'_>) -> Result<CampaignId, String> {
+    let json = present(name, field)?;
+    let digits = json.strip_prefix('-').unwrap_or(json);
+    let id = if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        json.to_owned()
+    } else {
+        serde_json::from_str(json).map_err(|_| wrong(name, json, "a string or a whole number"))?
+    };
+    // PostgreSQL's text holds no NUL: under such an id not even a dead letter could be kept.
+    if id.is_empty() || id.len() > MAX_ID_BYTES || id.contains('\0') {
+        return Err(wrong(name, json, "1 to 512 bytes without a NUL"));
+    }
+    Ok(CampaignId::from(id))
+}
+
+/// Any string that is Unicode; a NUL is the store's to judge.
+pub(super) fn text(name: &str, field: Field<'_>) -> Result<String, String> {
+    let json = present(name, field)?;
+    serde_json::from_str(json).map_err(|_| wrong(name, json, "a string of valid Unicode"))
+}
+
+/// A number exactly as it was written, bare or in a string. It never becomes a float.
+pub(super) fn decimal(name: &str, field: Field<'_>) -> Result<Box<str>, String> {
+    let json = present(name, field)?;
+    let unquoted: String = serde_json::from_str(json).unwrap_or_else(|_| json.to_owned());
+    if is_number(&unquoted) { Ok(unquoted.into()) } else { Err(wrong(name, json, "a decimal number")) }
+}
+
+/// A whole number that fits PostgreSQL's bigint.
+pub(super) fn count(name: &str, field: Field<'_>) -> Result<i64, String> {
+    let json = present(name, field)?;
+    serde_json::from_str(json).map_err(|_| wrong(name, json, "a whole number of at most 64 bits"))
+}
+
+/// A moment as RFC 3339 writes it.
+pub(super) fn time(name: &str, field: Field<'_>) -> Result<SystemTime, String> {
+    let json = present(name, field)?;
+    serde_json::from_str::<String>(json)
+        .ok()
+        .and_then(|text| text.parse::<jiff::Timestamp>().ok())
+        .and_then(|time| SystemTime::try_from(time).ok())
+        .ok_or_else(|| wrong(name, json, "a time of RFC 3339"))
+}
+
+fn present<'a>(name: &str, field: Field<'a>) -> Result<&'a str, String> {
+    field.map(RawValue::get).ok_or_else(|| format!("`{name}` is missing"))
+}
+
+fn wrong(name: &str, json: &str, wanted: &str) -> String {
+    format!("`{name}` must be {wanted}, not {}", snippet(json))
+}
+
+/// Whether all of the text is one JSON number. `serde_json` checks the form without computing a value.
+fn is_number(text: &str) -> bool {
+    text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+        && serde_json::from_str::<&RawValue>(text).is_ok_and(|number| number.get() == text)
+}
