@@ -17,13 +17,15 @@ pub(crate) mod setting;
 mod source;
 mod text;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use actors::model::AccountId;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, PipelineArgs, PlatformArgs, RunArgs, RunsArgs};
+use crate::store::DatabaseUrl;
 
 pub use choice::{LogFormat, ReportFormat, RetryHint};
 pub use environment::Environment;
@@ -57,8 +59,8 @@ pub struct RunConfig {
     pub platform: PlatformConfig,
     /// How the pipeline works.
     pub pipeline: PipelineConfig,
-    /// None: a private PostgreSQL.
-    pub database_url: Option<SecretString>,
+    /// Where the rows are.
+    pub database: DatabaseConfig,
     /// What standard output gets.
     pub report: ReportFormat,
     /// What standard error gets.
@@ -80,6 +82,15 @@ pub struct PlatformConfig {
     pub password: SecretString,
     /// Of one attempt, connect to last byte: 10 ms to 10 min.
     pub request_timeout: Duration,
+}
+
+/// Where the rows are.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// None: a private PostgreSQL.
+    pub url: Option<DatabaseUrl>,
+    /// Of the private PostgreSQL; none where the environment names no place for a user's data.
+    pub private_directory: Option<PathBuf>,
 }
 
 /// How the pipeline works.
@@ -115,8 +126,8 @@ pub struct CheckConfig {
     pub platform: PlatformConfig,
     /// How the pipeline would work.
     pub pipeline: PipelineConfig,
-    /// None: a private PostgreSQL.
-    pub database_url: Option<SecretString>,
+    /// Where the rows are.
+    pub database: DatabaseConfig,
     /// What standard error gets.
     pub log: LogConfig,
 }
@@ -126,6 +137,8 @@ pub struct CheckConfig {
 pub struct DemoConfig {
     /// Number of sync actors, 1 to 1024.
     pub concurrency: usize,
+    /// Of the private PostgreSQL; none where the environment names no place for a user's data.
+    pub private_directory: Option<PathBuf>,
     /// What standard output gets.
     pub report: ReportFormat,
     /// What standard error gets.
@@ -135,8 +148,8 @@ pub struct DemoConfig {
 /// What `migrate` needs.
 #[derive(Clone, Debug)]
 pub struct MigrateConfig {
-    /// None: a private PostgreSQL.
-    pub database_url: Option<SecretString>,
+    /// Where the rows are.
+    pub database: DatabaseConfig,
     /// What standard error gets.
     pub log: LogConfig,
 }
@@ -148,8 +161,8 @@ pub struct RunsConfig {
     pub account: Option<AccountId>,
     /// How many runs at most.
     pub limit: u32,
-    /// None: a private PostgreSQL.
-    pub database_url: Option<SecretString>,
+    /// Where the rows are.
+    pub database: DatabaseConfig,
     /// What standard output gets.
     pub report: ReportFormat,
     /// What standard error gets.
@@ -162,7 +175,7 @@ impl RunConfig {
         let mut reader = Reader::new(environment);
         let platform = platform(&mut reader, &args.platform);
         let pipeline = pipeline(&mut reader, &args.pipeline);
-        let database_url = database_url(&mut reader, args.database.database_url.as_deref());
+        let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
         let log = log(&mut reader, &args.log);
         let migrate = !args.no_migrate;
@@ -170,7 +183,7 @@ impl RunConfig {
             Some(Self {
                 platform: platform?,
                 pipeline: pipeline?,
-                database_url,
+                database,
                 report: report?,
                 log: log?,
                 migrate,
@@ -187,11 +200,11 @@ impl CheckConfig {
         let mut reader = Reader::new(environment);
         let platform = platform(&mut reader, &args.platform);
         let pipeline = pipeline(&mut reader, &args.pipeline);
-        let database_url = database_url(&mut reader, args.database.database_url.as_deref());
+        let database = database(&mut reader, args.database.database_url.as_deref());
         // Not needed here, but `run` would trip over it.
         let _ = report(&mut reader, None);
         let log = log(&mut reader, &args.log);
-        let config = || Some(Self { platform: platform?, pipeline: pipeline?, database_url, log: log? });
+        let config = || Some(Self { platform: platform?, pipeline: pipeline?, database, log: log? });
         let config = config();
         reader.finish(config)
     }
@@ -203,8 +216,10 @@ impl DemoConfig {
         let mut reader = Reader::new(environment);
         let concurrency = concurrency(&mut reader, args.concurrency.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
-        let log = log(&mut reader, &args.log);
-        let config = || Some(Self { concurrency: concurrency?, report: report?, log: log? });
+        let log = log_from(&setting::DEMO_LOG_LEVEL, &mut reader, &args.log);
+        let private_directory = reader.private_postgres_directory();
+        let config =
+            || Some(Self { concurrency: concurrency?, private_directory, report: report?, log: log? });
         reader.finish(config())
     }
 }
@@ -213,9 +228,9 @@ impl MigrateConfig {
     /// Checks what concerns the database.
     pub fn load(args: &MigrateArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::new(environment);
-        let database_url = database_url(&mut reader, args.database.database_url.as_deref());
+        let database = database(&mut reader, args.database.database_url.as_deref());
         let log = log(&mut reader, &args.log);
-        reader.finish(log.map(|log| Self { database_url, log }))
+        reader.finish(log.map(|log| Self { database, log }))
     }
 }
 
@@ -227,10 +242,10 @@ impl RunsConfig {
         let mut reader = Reader::new(environment);
         let account = reader.optional(&FILTER, args.account.as_deref(), text::account);
         let limit = reader.optional(&setting::LIMIT, args.limit.as_deref(), number::whole_u32(1..=MAX_RUNS));
-        let database_url = database_url(&mut reader, args.database.database_url.as_deref());
+        let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
         let log = log(&mut reader, &args.log);
-        let config = || Some(Self { account, limit: limit?, database_url, report: report?, log: log? });
+        let config = || Some(Self { account, limit: limit?, database, report: report?, log: log? });
         let config = config();
         reader.finish(config)
     }
@@ -290,8 +305,12 @@ fn rate_limits(
     reader.optional(setting, joined.as_deref(), rate_limit::parse)
 }
 
-fn database_url(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<SecretString> {
-    reader.optional_secret(&setting::DATABASE_URL, flag, text::database_url)
+fn database(reader: &mut Reader<'_>, flag: Option<&str>) -> DatabaseConfig {
+    let text = reader.optional_secret(&setting::DATABASE_URL, flag, text::database_url);
+    DatabaseConfig {
+        url: text.and_then(|text| text.expose_secret().parse().ok()),
+        private_directory: reader.private_postgres_directory(),
+    }
 }
 
 fn report(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<ReportFormat> {
@@ -299,8 +318,12 @@ fn report(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<ReportFormat> {
 }
 
 fn log(reader: &mut Reader<'_>, args: &LogArgs) -> Option<LogConfig> {
+    log_from(&setting::LOG_LEVEL, reader, args)
+}
+
+fn log_from(level: &setting::Setting, reader: &mut Reader<'_>, args: &LogArgs) -> Option<LogConfig> {
     let format = reader.optional(&setting::LOG_FORMAT, args.log_format.as_deref(), choice::log_format);
-    let level = reader.optional(&setting::LOG_LEVEL, args.log_level.as_deref(), choice::log_level)?;
+    let level = reader.optional(level, args.log_level.as_deref(), choice::log_level)?;
     Some(LogConfig { format, level })
 }
 

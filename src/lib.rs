@@ -1,6 +1,14 @@
-//! The program.
+//! The program around the pipeline: the platform's client, the database, settings, commands and output.
+//! `main` is the way in; `actors` holds what all of this is for.
+
 pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod database;
 pub mod platform;
 pub mod private_postgres;
+pub mod progress;
+pub mod report;
+pub mod shutdown;
 pub mod store;
+pub mod telemetry;

@@ -103,6 +103,11 @@ impl PrivatePostgres {
         Ok(postgres)
     }
 
+    /// Where the server programs are that a private PostgreSQL would be run with. Starts nothing.
+    pub fn server_programs() -> Result<PathBuf, PrivatePostgresError> {
+        binaries::find(None)
+    }
+
     async fn accepts_connections(&mut self, log: &Path) -> Result<(), PrivatePostgresError> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
@@ -161,7 +166,7 @@ impl PrivatePostgres {
         let as_owner = self.owner.name().map(|name| format!("runuser -u {name} -- ")).unwrap_or_default();
         let program = quoted(&self.bin.join("pg_ctl").display().to_string());
         let pg_ctl = format!("{as_owner}{program} -D {}", quoted(&self.data.display().to_string()));
-        let options = quoted(&format!("-c listen_addresses='' -k {socket}"));
+        let options = quoted(&format!("-c listen_addresses= -k {socket}"));
         HowToOpen {
             start: format!("{pg_ctl} -l /dev/null -o {options} start"),
             psql: format!("psql -h {socket} -U {USER} {}", quoted(dbname)),
@@ -196,6 +201,9 @@ impl fmt::Display for HowToOpen {
 
 /// One word of a shell command.
 fn quoted(word: &str) -> String {
+    if word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-=".contains(c)) {
+        return word.to_owned();
+    }
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 

@@ -138,7 +138,7 @@ impl<P: Platform> AuthActor<P> {
 
 /// One login, repeated while it fails in a way that can pass. Yields when the request that succeeded was begun:
 /// the token's life is counted from a moment that is surely not after its issue.
-async fn log_in<P: Platform>(
+pub(crate) async fn log_in<P: Platform>(
     platform: Rc<P>,
     limiter: Addr<RateLimiter>,
     mut attempts: Attempts,

@@ -14,6 +14,7 @@ pub mod ports;
 pub mod settings;
 
 mod auth_actor;
+mod credentials;
 mod listing;
 mod pager_actor;
 mod pipeline;
@@ -38,4 +39,5 @@ mod run;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use credentials::check_credentials;
 pub use run::run;

@@ -88,7 +88,11 @@ impl Listing {
     /// A page could not be had, for this reason.
     pub(crate) fn break_off(&mut self, reason: &str) {
         let page = self.next_page;
-        self.end_unproven(page - 1, &format!("then page {page} could not be had: {reason}"));
+        if self.listed == 0 {
+            self.end = Some(Completeness::Unproven(format!("page {page} could not be had: {reason}")));
+        } else {
+            self.end_unproven(page - 1, &format!("then page {page} could not be had: {reason}"));
+        }
     }
 
     /// Far beyond what the platform says that there is.

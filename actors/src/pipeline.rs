@@ -24,7 +24,7 @@ use crate::progress::ProgressSender;
 use crate::rate_limiter::{CloseDoor, RateLimiter};
 use crate::report::{CampaignCounts, Problem, ProblemClass, RestartCounts, Status};
 use crate::requester::{GaveUp, RequestError};
-use crate::settings::{PipelineSettings, RestartIntensity, WIND_DOWN};
+use crate::settings::{PipelineSettings, READY_PER_SYNC_ACTOR, RestartIntensity, WIND_DOWN};
 use crate::store_actor::{BatchCommitted, FindSettled, Flush, Keep, Settled, StoreBroke};
 use crate::supervision::{ActorKind, Crashed, RestartWindow};
 use crate::sync_actor::SyncCampaign;
@@ -199,9 +199,9 @@ impl Pipeline {
         }
     }
 
-    /// Asked for only when there is soon nothing to do: one page ahead, never two.
+    /// Asked for only when there is soon nothing to do.
     fn ask_for_page(&mut self, ctx: &mut Context<Self>) {
-        let low_water = self.settings.concurrency.get();
+        let low_water = READY_PER_SYNC_ACTOR * self.settings.concurrency.get();
         if self.page_pending || self.ending.is_some() || self.ready.len() >= low_water {
             return;
         }

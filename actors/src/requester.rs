@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use actix::prelude::*;
 use tokio::time::{Instant, sleep};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::auth_actor::{AuthError, GetToken, IssuedToken, get_token};
 use crate::jitter::Jitter;
@@ -73,7 +73,7 @@ impl Requester {
             match attempts.judge(&error) {
                 Verdict::Again { wait_up_to } => {
                     let wait = self.jitter.up_to(wait_up_to);
-                    warn!(%error, attempts = attempts.made(), wait_ms = wait.as_millis(), "request failed, trying again");
+                    info!(%error, attempts = attempts.made(), wait_ms = wait.as_millis(), "request failed, trying again");
                     sleep(wait).await;
                 }
                 Verdict::GiveUp { class } => {

@@ -187,3 +187,7 @@ pub const MAX_UNAUTHORIZED: u32 = 3;
 
 /// Pages without a campaign that is new, after which a listing is given up as endless.
 pub const MAX_BARREN_PAGES: u32 = 3;
+
+/// Campaigns that are kept ready for each `SyncActor`. A page may have to be asked for several times, and waits for
+/// its permit behind what is ready; meanwhile nobody should be idle.
+pub const READY_PER_SYNC_ACTOR: usize = 4;

@@ -4,6 +4,9 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
+
+use crate::private_postgres::default_directory;
 
 use super::problem::Problem;
 use super::setting;
@@ -21,6 +24,8 @@ pub struct Environment {
     real: Vec<Found>,
     dot_env: Vec<Found>,
     problems: Vec<Problem>,
+    /// `XDG_DATA_HOME` and `HOME`.
+    data_homes: [Option<OsString>; 2],
 }
 
 impl Environment {
@@ -37,8 +42,14 @@ impl Environment {
 
     /// These variables, and a `.env` file of this text. Of one name set twice in the file, the first counts.
     pub fn new(real: impl IntoIterator<Item = (OsString, OsString)>, dot_env: Option<&str>) -> Self {
-        let mut environment = Self { real: Vec::new(), dot_env: Vec::new(), problems: Vec::new() };
+        let mut environment =
+            Self { real: Vec::new(), dot_env: Vec::new(), problems: Vec::new(), data_homes: [None, None] };
         for (name, value) in real {
+            match name.to_str() {
+                Some("XDG_DATA_HOME") => environment.data_homes[0] = Some(value.clone()),
+                Some("HOME") => environment.data_homes[1] = Some(value.clone()),
+                _ => {}
+            }
             let Some(name) = name.to_str().filter(|name| is_ours(name)) else { continue };
             let source = Source::Environment(name.to_owned());
             match value.into_string() {
@@ -73,6 +84,12 @@ impl Environment {
                 }),
             }
         }
+    }
+
+    /// Where the private PostgreSQL of this user is.
+    pub(super) fn private_postgres_directory(&self) -> Option<PathBuf> {
+        let [xdg_data_home, home] = &self.data_homes;
+        default_directory(xdg_data_home.as_deref(), home.as_deref())
     }
 
     /// The variable's value. An empty one counts as unset.

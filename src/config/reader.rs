@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 
@@ -87,6 +88,11 @@ impl<'a> Reader<'a> {
             self.problems.push(Problem::Missing { setting: secret.name.to_owned(), ways });
         }
         value
+    }
+
+    /// Not a setting: where this user's data are.
+    pub(super) fn private_postgres_directory(&self) -> Option<PathBuf> {
+        self.environment.private_postgres_directory()
     }
 
     fn find_secret(&mut self, secret: &Secret, flag: Option<&str>) -> Option<Found> {

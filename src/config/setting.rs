@@ -49,6 +49,8 @@ pub(crate) const REPORT: Setting = setting("--report", Some("CAMPAIGN_SYNC_REPOR
 /// Its default depends on the terminal.
 pub(crate) const LOG_FORMAT: Setting = setting("--log-format", Some("CAMPAIGN_SYNC_LOG_FORMAT"), None);
 pub(crate) const LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("info"));
+/// A demo's failures are what it is about; its progress shows them well enough.
+pub(crate) const DEMO_LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("warn"));
 
 /// All that can stand in the environment and be shown.
 pub(crate) const SETTINGS: [&Setting; 13] = [

@@ -10,6 +10,7 @@ use secrecy::ExposeSecret;
 use super::mock_platform::MOCK_PASSWORD;
 use super::*;
 use crate::cli::{Cli, Command};
+use crate::private_postgres::default_directory;
 
 /// What `run` cannot do without.
 const REQUIRED: [(&str, &str); 3] = [
@@ -61,7 +62,7 @@ fn the_defaults_are_those_of_the_contract() {
         batch_linger: Duration::from_millis(200),
     };
     assert_eq!(config.pipeline, pipeline);
-    assert!(config.database_url.is_none());
+    assert!(config.database.url.is_none());
     assert_eq!(config.report, ReportFormat::Table);
     assert_eq!(config.log, LogConfig { format: None, level: "info".to_owned() });
     assert!(config.migrate);
@@ -88,7 +89,7 @@ fn every_flag_reaches_its_setting() {
         batch_linger: Duration::from_millis(14),
     };
     assert_eq!(config.pipeline, pipeline);
-    assert_eq!(config.database_url.unwrap().expose_secret(), "host=db");
+    assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
     assert_eq!(config.report, ReportFormat::Json);
     assert_eq!(config.log, LogConfig { format: Some(LogFormat::Json), level: "debug".to_owned() });
     assert!(!config.migrate);
@@ -122,7 +123,7 @@ fn every_variable_reaches_its_setting() {
         batch_linger: Duration::from_millis(14),
     };
     assert_eq!(config.pipeline, pipeline);
-    assert_eq!(config.database_url.unwrap().expose_secret(), "host=db");
+    assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
     assert_eq!(config.report, ReportFormat::Json);
     assert_eq!(config.log, LogConfig { format: Some(LogFormat::Pretty), level: "warn".to_owned() });
 }
@@ -146,7 +147,7 @@ fn an_empty_variable_counts_as_unset() {
     assert_eq!(run("", &empty, "CAMPAIGN_SYNC_CONCURRENCY=3").unwrap().pipeline.concurrency, 3);
     let config = run("", &empty, "CAMPAIGN_SYNC_CONCURRENCY=").unwrap();
     assert_eq!(config.pipeline.concurrency, 16);
-    assert!(config.database_url.is_none());
+    assert!(config.database.url.is_none());
 }
 
 #[test]
@@ -176,7 +177,7 @@ fn all_that_is_wrong_is_reported_at_once_with_its_source_value_and_range() {
         r#"--page-size must be a whole number from 1 to 10000, not "many" (environment variable CAMPAIGN_SYNC_PAGE_SIZE)"#,
         r#"--rate-limit must be N/WINDOW such as 10/60s, 600/1m or 1000/1d, up to 16 of them by commas, or none (N from 1 to 1000000, WINDOW from 10ms to 31d), not "10" (flag --rate-limit)"#,
         r#"--max-attempts must be a whole number from 1 to 100, not "0" (.env line 3, CAMPAIGN_SYNC_MAX_ATTEMPTS)"#,
-        "database URL must be a libpq URL (postgresql://user:password@host:port/dbname, special characters percent-encoded) or of the key/value form (host=… user=… dbname=…); its value is not shown (environment variable DATABASE_URL)",
+        "database URL must be one that can be used: not a libpq URL (postgresql://user:password@host:port/dbname) nor of the key/value form (host=… user=… dbname=…); special characters in a URL's password must be percent-encoded, and a value with spaces stands in single quotes; its value is not shown (environment variable DATABASE_URL)",
         r#"--report must be table or json, not "yaml" (environment variable CAMPAIGN_SYNC_REPORT)"#,
         r#"--log-level must be error, warn, info, debug, trace or off, or a list such as info,campaign_sync=debug, not "a=b=c" (.env line 4, RUST_LOG)"#,
     ];
@@ -254,7 +255,7 @@ fn dot_env_is_read_with_quotes_comments_a_byte_order_mark_and_the_first_of_two()
         DATABASE_URL=\"host=db password='two words'\"\n";
     let config = run("", &[], dot_env).unwrap();
     assert_eq!(config.platform.account.as_str(), "a#b");
-    assert_eq!(config.database_url.unwrap().expose_secret(), "host=db password='two words'");
+    assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
 }
 
 #[test]
@@ -287,7 +288,7 @@ fn a_secret_is_read_from_its_file_without_the_last_newline() {
     }
     std::fs::write(&path, "host=db\n").unwrap();
     let config = run("", &[("DATABASE_URL_FILE", path.to_str().unwrap())], "").unwrap();
-    assert_eq!(config.database_url.unwrap().expose_secret(), "host=db");
+    assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
 }
 
 #[test]
@@ -325,7 +326,7 @@ fn a_secret_and_its_file_exclude_each_other_unless_one_is_only_in_dot_env() {
     let problems = run_bare("", &environment(&REQUIRED[..2], dot_env)).unwrap_err();
     assert!(problems[0].contains(".env line 1") && problems[0].contains(".env line 2"), "{problems:?}");
     let flag = run("--database-url host=flag", &[("DATABASE_URL", "host=variable")], "").unwrap();
-    assert_eq!(flag.database_url.unwrap().expose_secret(), "host=flag");
+    assert!(flag.database.url.unwrap().to_string().contains("at flag:5432"));
 }
 
 #[test]
@@ -353,12 +354,13 @@ fn other_commands_check_only_what_concerns_them() {
     let variables = [("AD_PLATFORM_API_URL", "nonsense"), ("CAMPAIGN_SYNC_PAGE_SIZE", "0")];
     let environment = environment(&variables, "");
     let Command::Demo(args) = command("demo --concurrency 4 --report json") else { panic!() };
-    let log = LogConfig { format: None, level: "info".to_owned() };
-    let wanted = DemoConfig { concurrency: 4, report: ReportFormat::Json, log };
+    let log = LogConfig { format: None, level: "warn".to_owned() };
+    let private_directory = default_directory(None, None);
+    let wanted = DemoConfig { concurrency: 4, private_directory, report: ReportFormat::Json, log };
     assert_eq!(DemoConfig::load(&args, &environment), Ok(wanted));
     let Command::Migrate(args) = command("migrate --database-url host=db") else { panic!() };
     let config = MigrateConfig::load(&args, &environment).unwrap();
-    assert_eq!(config.database_url.unwrap().expose_secret(), "host=db");
+    assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
     let Command::Check(args) = command("check") else { panic!() };
     assert_eq!(CheckConfig::load(&args, &environment).unwrap_err().0.len(), 4);
 }

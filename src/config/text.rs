@@ -3,6 +3,7 @@
 use actors::model::AccountId;
 
 use super::problem::Refusal;
+use crate::store::DatabaseUrl;
 
 /// An id stands in headers, keys and reports.
 const MAX_ACCOUNT_BYTES: usize = 128;
@@ -38,16 +39,10 @@ pub(super) fn password(text: &str) -> Result<(), Refusal> {
     if text.is_empty() { Err(Refusal::hidden("non-empty")) } else { Ok(()) }
 }
 
-/// Either of libpq's forms. What is wrong with it is not said in detail: the details of a string that does not
-/// parse may be pieces of its password.
+/// What the store can connect to. Its words on what is wrong hold no part of the text.
 pub(super) fn database_url(text: &str) -> Result<(), Refusal> {
-    match text.parse::<tokio_postgres::Config>() {
-        Ok(_) if !text.trim().is_empty() => Ok(()),
-        _ => Err(Refusal::hidden(
-            "a libpq URL (postgresql://user:password@host:port/dbname, special characters percent-encoded) \
-             or of the key/value form (host=… user=… dbname=…)",
-        )),
-    }
+    let parsed = text.parse::<DatabaseUrl>();
+    parsed.map(drop).map_err(|error| Refusal::hidden(format!("one that can be used: {error}")))
 }
 
 #[cfg(test)]

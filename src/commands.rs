@@ -1,0 +1,11 @@
+//! The commands, one file each. A command gets its settings checked, does its work, prints to standard output and
+//! returns its exit code; it never ends the process.
+
+pub mod check;
+pub mod demo;
+pub mod migrate;
+pub mod mock_platform;
+pub mod run;
+pub mod runs;
+
+mod sync;

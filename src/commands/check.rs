@@ -1,0 +1,72 @@
+//! `check`: validates configuration, credentials, database and schema, and says all that is wrong. It changes
+//! nothing and asks the platform for nothing but a login.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use comfy_table::{Table, presets};
+
+use crate::config::CheckConfig;
+use crate::platform::{HttpPlatform, PlatformSettings};
+use crate::private_postgres::PrivatePostgres;
+use crate::store::{DatabaseUrl, PgStore};
+
+/// Exit code 0 where everything is in order, else 1. A wrong configuration does not come this far.
+pub async fn run(config: CheckConfig) -> anyhow::Result<ExitCode> {
+    let mut findings = vec![("configuration", Ok("valid".to_owned()))];
+    findings.push(("credentials", credentials(&config).await));
+    findings.extend(match &config.database.url {
+        Some(url) => database(url).await,
+        None => vec![("database", private_postgres())],
+    });
+    let all_well = findings.iter().all(|(_, finding)| finding.is_ok());
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    for (subject, finding) in findings {
+        let (mark, text) = match finding {
+            Ok(text) => ("ok", text),
+            Err(text) => ("WRONG", text),
+        };
+        table.add_row([subject, mark, &text]);
+    }
+    // The exit code says it too.
+    let _ = writeln!(io::stdout(), "{table}");
+    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+type Finding = Result<String, String>;
+
+async fn credentials(config: &CheckConfig) -> Finding {
+    let platform = &config.platform;
+    let client = HttpPlatform::new(PlatformSettings {
+        base_url: platform.api_url.clone(),
+        account: platform.account.clone(),
+        email: platform.email.clone(),
+        password: platform.password.clone(),
+        request_timeout: platform.request_timeout,
+        connections: 1,
+    });
+    let client = client.map_err(|error| error.to_string())?;
+    actors::check_credentials(Rc::new(client)).await?;
+    Ok(format!("{} logs in at {}", platform.email, platform.api_url))
+}
+
+async fn database(url: &DatabaseUrl) -> Vec<(&'static str, Finding)> {
+    let store = match PgStore::connect(url).await {
+        Ok(store) => store,
+        Err(error) => return vec![("database", Err(error.to_string()))],
+    };
+    let schema = match store.schema_state().await {
+        Ok(state) if state.pending.is_empty() => Ok("up to date".to_owned()),
+        Ok(state) => Err(format!("{} not applied: run `campaign-sync migrate`", state.pending.join(", "))),
+        Err(error) => Err(error.to_string()),
+    };
+    vec![("database", Ok(format!("connected to {url}"))), ("schema", schema)]
+}
+
+/// Starting one would make it, so it is only looked whether that could be done.
+fn private_postgres() -> Finding {
+    let programs = PrivatePostgres::server_programs().map_err(|error| error.to_string())?;
+    Ok(format!("no DATABASE_URL is set; a private PostgreSQL can be run with {}", programs.display()))
+}

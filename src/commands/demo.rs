@@ -1,0 +1,108 @@
+//! `demo`: the main job with nothing to set up. A mock platform with the reference platform's manners at sixty times
+//! its speed, and a private PostgreSQL; then the same pipeline as `run`, and a look at what it stored.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use actors::model::AccountId;
+use anyhow::Context;
+use comfy_table::{Table, presets};
+use indicatif::MultiProgress;
+use mock_platform::{EMAIL, MockPlatform, PASSWORD, RateLimit, Settings, Stats};
+
+use super::sync::sync;
+use crate::config::{DatabaseConfig, DemoConfig, LogFormat, PipelineConfig, PlatformConfig, ReportFormat};
+use crate::database::Database;
+use crate::report;
+use crate::store::CampaignRow;
+
+/// A database of its own: a demo's rows have no place among a user's.
+const DATABASE: &str = "campaign_sync_demo";
+const ACCOUNT: &str = "demo";
+/// Stored rows that are shown at the end.
+const ROWS_SHOWN: u32 = 5;
+/// 10 requests in 60 s and 2 s for a sync are an hour's patience; a sixtieth of both is a quarter of a minute's.
+const WINDOW: Duration = Duration::from_secs(1);
+const SYNC_LATENCY: Duration = Duration::from_millis(33);
+/// Long against the latency, short enough that a request which is never answered does not bore.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The exit code says how the run ended.
+pub async fn run(config: DemoConfig, log_format: LogFormat, bars: MultiProgress) -> anyhow::Result<ExitCode> {
+    let platform = start_platform()?;
+    let private = DatabaseConfig { url: None, private_directory: config.private_directory };
+    let database = Database::open(&private, DATABASE).await?;
+    database.migrate().await?;
+    let platform_config = PlatformConfig {
+        api_url: platform.url().parse().context("the mock platform's own address")?,
+        account: ACCOUNT.into(),
+        email: EMAIL.to_owned(),
+        password: PASSWORD.into(),
+        request_timeout: REQUEST_TIMEOUT,
+    };
+    let pipeline_config = PipelineConfig {
+        concurrency: config.concurrency,
+        page_size: 10,
+        rate_limits: vec![(10, WINDOW)],
+        max_attempts: 8,
+        batch_size: 500,
+        batch_linger: Duration::from_millis(200),
+    };
+    let introduction =
+        "100 campaigns, 10 requests a second, a fifth of the answers 503, one in twenty never comes";
+    // Somebody who has closed standard error does not want to read it.
+    let _ = writeln!(io::stderr(), "mock platform at {}: {introduction}", platform.url());
+    let outcome = sync(&platform_config, &pipeline_config, database.store.clone(), log_format, bars).await?;
+    let seen = platform.stop();
+    report::print(&outcome, config.report);
+    if config.report == ReportFormat::Table {
+        let rows = database.store.sample_campaigns(&AccountId::from(ACCOUNT), ROWS_SHOWN).await?;
+        let how_to_open = database.how_to_open().map(|how| how.to_string()).unwrap_or_default();
+        // Whoever has closed standard output has seen enough.
+        let _ = writeln!(
+            io::stdout(),
+            "{}\n{}\nThe database stays. To look at the rest, start it, look, and stop it again:\n{how_to_open}",
+            witnessed(&seen),
+            table(&rows),
+        );
+    }
+    database.close().await;
+    Ok(report::exit_code(outcome.status))
+}
+
+fn start_platform() -> anyhow::Result<MockPlatform> {
+    let settings = Settings {
+        rate_limits: vec![RateLimit { requests: 10, window: WINDOW }],
+        sync_latency: SYNC_LATENCY,
+        error_rate: 0.2,
+        hang_rate: 0.05,
+        ..Settings::default()
+    };
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    MockPlatform::start(settings, any_port).context("the mock platform cannot be started")
+}
+
+/// The platform's own count beside the program's.
+fn witnessed(seen: &Stats) -> String {
+    let most = seen.busiest_windows.iter().map(|window| window.most_accepted).max().unwrap_or(0);
+    format!(
+        "The platform counted {} 429s, at most {most} requests in any second, and no campaign synced more than {} time(s).\n",
+        seen.throttled, seen.most_syncs_of_one_campaign
+    )
+}
+
+fn table(rows: &[CampaignRow]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["id", "name", "status", "budget", "impressions", "clicks", "conversions"]);
+    for row in rows {
+        let counts = [row.impressions, row.clicks, row.conversions].map(|count| count.to_string());
+        let [impressions, clicks, conversions] = counts;
+        let texts = [&row.id, &row.name, &row.status, &row.budget].map(|text| report::printable(text));
+        let [id, name, status, budget] = texts;
+        table.add_row([id, name, status, budget, impressions, clicks, conversions]);
+    }
+    table
+}

@@ -1,0 +1,74 @@
+//! The database that a command works on: the configured one, or a private PostgreSQL for as long as the command
+//! takes.
+
+use anyhow::Context;
+use tracing::info;
+
+use crate::config::DatabaseConfig;
+use crate::private_postgres::{Durability, HowToOpen, PrivatePostgres, PrivatePostgresSettings};
+use crate::store::PgStore;
+
+/// The user's own database in the private cluster.
+pub const PRIVATE: &str = "campaign_sync";
+
+/// An open database.
+pub struct Database {
+    /// What the commands work with.
+    pub store: PgStore,
+    private: Option<PrivatePostgres>,
+    name: String,
+}
+
+impl Database {
+    /// The configured one, else `name` in the private cluster, which is made and started where need be.
+    pub async fn open(config: &DatabaseConfig, name: &str) -> anyhow::Result<Self> {
+        if let Some(url) = &config.url {
+            return Ok(Self { store: PgStore::connect(url).await?, private: None, name: name.to_owned() });
+        }
+        let directory = config
+            .private_directory
+            .clone()
+            .context("no DATABASE_URL is set, and without HOME there is no place for a private PostgreSQL")?;
+        info!(directory = %directory.display(), "no DATABASE_URL is set, starting a private PostgreSQL");
+        let settings = PrivatePostgresSettings { directory, durability: Durability::Durable };
+        let private = PrivatePostgres::start(&settings).await?;
+        private.create_database(name).await?;
+        let store = PgStore::connect(&private.database_url(name)).await?;
+        Ok(Self { store, private: Some(private), name: name.to_owned() })
+    }
+
+    /// Applies what is pending of the migrations.
+    pub async fn migrate(&self) -> anyhow::Result<Vec<String>> {
+        let applied = self.store.migrate().await?;
+        if !applied.is_empty() {
+            info!(migrations = applied.join(", "), "migrated");
+        }
+        Ok(applied)
+    }
+
+    /// An error that says what to do, unless the schema is the one that this program knows.
+    pub async fn require_current_schema(&self) -> anyhow::Result<()> {
+        let pending = self.store.schema_state().await?.pending;
+        anyhow::ensure!(
+            pending.is_empty(),
+            "the schema of {} is not up to date ({} not applied): run `campaign-sync migrate`",
+            self.store.database(),
+            pending.join(", ")
+        );
+        Ok(())
+    }
+
+    /// For a person who wants to look at a private database after the command has ended.
+    pub fn how_to_open(&self) -> Option<HowToOpen> {
+        self.private.as_ref().map(|private| private.how_to_open(&self.name))
+    }
+
+    /// Ends what was started.
+    pub async fn close(self) {
+        let Self { store, private, .. } = self;
+        drop(store);
+        if let Some(private) = private {
+            private.stop().await;
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Shows what a run is doing while it runs: a bar on a terminal, plain lines elsewhere, log events where the logs
+//! are for machines. Only ever on standard error.
+
+mod estimate;
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use actors::progress::Progress;
+use actors::settings::PipelineSettings;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tracing::info;
+
+use self::estimate::time_left;
+use crate::config::LogFormat;
+
+/// How often a bar is drawn: what an eye takes for moving.
+const BAR_PERIOD: Duration = Duration::from_millis(100);
+/// How often a line is written, at the most: what a log can bear.
+const LINE_PERIOD: Duration = Duration::from_secs(2);
+/// How far back the rate of permits looks.
+const RATE_SPAN: Duration = Duration::from_secs(5);
+
+/// Follows a run until it is dropped.
+pub async fn show(
+    mut progress: watch::Receiver<Progress>,
+    settings: PipelineSettings,
+    format: LogFormat,
+    bars: MultiProgress,
+) {
+    let on_terminal = format == LogFormat::Pretty && std::io::stderr().is_terminal();
+    let bar = on_terminal.then(|| bars.add(new_bar()));
+    let mut ticks = interval(if on_terminal { BAR_PERIOD } else { LINE_PERIOD });
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    // The first tick is at once, before there is anything to say.
+    ticks.tick().await;
+    let mut rate = Rate::default();
+    loop {
+        ticks.tick().await;
+        let now = progress.borrow_and_update().clone();
+        let left = time_left(&now, &settings);
+        let per_second = rate.of(now.requests.total);
+        let text = describe(&now, per_second, left);
+        match (&bar, format) {
+            (Some(bar), _) => {
+                bar.set_length(now.reported_total.unwrap_or(now.distinct));
+                bar.set_position(now.stored);
+                bar.set_message(text);
+            }
+            (None, LogFormat::Pretty) => {
+                let all = now.reported_total.map_or_else(|| "?".to_owned(), |total| total.to_string());
+                // A reader that has gone away must not stop the run.
+                let _ = writeln!(std::io::stderr(), "{} of {all} stored, {text}", now.stored);
+            }
+            (None, LogFormat::Json) => info!(
+                stored = now.stored,
+                reported_total = now.reported_total,
+                dead_lettered = now.dead_lettered,
+                in_flight = now.in_flight,
+                requests = now.requests.total,
+                requests_per_second = per_second,
+                seconds_left = left.map(|left| left.as_secs()),
+                "{text}"
+            ),
+        }
+    }
+}
+
+fn new_bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+    let template = "{bar:30.green} {pos}/{len} stored · {wide_msg}";
+    bar.set_style(
+        ProgressStyle::with_template(template).expect("a template of our own").progress_chars("━╸─"),
+    );
+    bar
+}
+
+/// What it does, how fast, what it waits for, and how long that will take.
+fn describe(progress: &Progress, per_second: f64, left: Option<Duration>) -> String {
+    let mut parts = vec![format!("{per_second:.1} permits/s")];
+    if progress.dead_lettered > 0 {
+        parts.push(format!("{} given up", progress.dead_lettered));
+    }
+    if progress.restarts > 0 {
+        parts.push(format!("{} restarts", progress.restarts));
+    }
+    parts.push(waiting_for(progress));
+    if let Some(left) = left {
+        parts.push(format!("about {} left", rounded(left)));
+    }
+    parts.join(", ")
+}
+
+fn waiting_for(progress: &Progress) -> String {
+    if let Some(cause) = &progress.database_away {
+        return format!("waiting for the database ({cause})");
+    }
+    match &progress.quota {
+        Some(quota) => {
+            let when = quota.until.map(|until| until.saturating_duration_since(Instant::now()));
+            match when {
+                Some(wait) => format!("waiting for {} (next in {:.1} s)", quota.because, wait.as_secs_f64()),
+                None => format!("waiting for answers under {}", quota.because),
+            }
+        }
+        None if progress.requests.total == 0 => "starting".to_owned(),
+        None if progress.in_flight > 0 => format!("{} in flight", progress.in_flight),
+        None if progress.listing_ended => "committing".to_owned(),
+        None => "listing".to_owned(),
+    }
+}
+
+fn rounded(left: Duration) -> String {
+    match left.as_secs() {
+        seconds @ 0..100 => format!("{} s", seconds.max(1)),
+        seconds @ 100..6000 => format!("{} min", seconds.div_ceil(60)),
+        seconds => format!("{:.1} h", seconds as f64 / 3600.0),
+    }
+}
+
+/// Requests a second over the last few seconds.
+#[derive(Default)]
+struct Rate(std::collections::VecDeque<(Instant, u64)>);
+
+impl Rate {
+    fn of(&mut self, total: u64) -> f64 {
+        let now = Instant::now();
+        self.0.push_back((now, total));
+        while self.0.len() > 2 && now - self.0[0].0 > RATE_SPAN {
+            self.0.pop_front();
+        }
+        let (since, before) = self.0[0];
+        let span = (now - since).as_secs_f64();
+        if span > 0.0 { (total - before) as f64 / span } else { 0.0 }
+    }
+}

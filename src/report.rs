@@ -1,0 +1,94 @@
+//! The report on standard output: a table for people, one JSON object for scripts; and the exit code that says
+//! the same.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use actors::report::{AccountReport, Report, Status};
+use comfy_table::{Table, presets};
+
+use crate::config::ReportFormat;
+
+/// Wrong usage or configuration.
+pub const USAGE: u8 = 2;
+
+/// The exit code of a run that ended so; part of the public contract.
+pub fn exit_code(status: Status) -> ExitCode {
+    ExitCode::from(match status {
+        Status::Complete => 0,
+        Status::Failed => 1,
+        Status::Partial => 3,
+        Status::Interrupted => 130,
+    })
+}
+
+/// Writes the report. A standard output that was closed is no reason to fail: what is committed is committed.
+pub fn print(report: &Report, format: ReportFormat) {
+    let text = match format {
+        ReportFormat::Json => serde_json::to_string(report).expect("a report is plain data"),
+        ReportFormat::Table => report.accounts.iter().map(table).collect::<Vec<_>>().join("\n"),
+    };
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+fn table(report: &AccountReport) -> String {
+    let AccountReport { campaigns, requests, restarts, .. } = report;
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    let mut row = |name: &str, text: String| {
+        table.add_row([name.to_owned(), text]);
+    };
+    row("account", report.account.to_string());
+    if let Some(id) = report.run_id {
+        row("run", id.to_string());
+    }
+    row("status", report.status.to_string());
+    let total = campaigns.reported_total.map_or_else(|| "an unknown number".to_owned(), |n| n.to_string());
+    row(
+        "campaigns",
+        format!("{} of {total} stored, {} dead letters", campaigns.stored, campaigns.dead_lettered),
+    );
+    row(
+        "requests",
+        format!(
+            "{} ({} auth, {} list, {} sync), {} retried, {} timed out, {} unauthorized",
+            requests.total,
+            requests.auth,
+            requests.list,
+            requests.sync,
+            requests.retried,
+            requests.timed_out,
+            requests.unauthorized
+        ),
+    );
+    row("429s", requests.throttled.to_string());
+    row(
+        "time",
+        format!(
+            "{:.1} s; {:.1} s is the shortest that the limit allows",
+            report.duration.as_secs_f64(),
+            report.lower_bound.as_secs_f64()
+        ),
+    );
+    let restarted = [
+        ("auth", restarts.auth),
+        ("pager", restarts.pager),
+        ("rate limiter", restarts.rate_limiter),
+        ("sync", restarts.sync),
+        ("store", restarts.store),
+    ];
+    let restarted: Vec<String> =
+        restarted.iter().filter(|(_, n)| *n > 0).map(|(actor, n)| format!("{n} {actor}")).collect();
+    if !restarted.is_empty() {
+        row("restarts", restarted.join(", "));
+    }
+    for problem in &report.problems {
+        row("problem", problem.message.clone());
+    }
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// Text from outside, with its control characters made harmless for a terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}

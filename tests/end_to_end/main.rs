@@ -1,0 +1,5 @@
+//! The real binary, with real HTTP against the mock platform and real rows in a real PostgreSQL.
+
+mod commands;
+mod main_job;
+mod support;

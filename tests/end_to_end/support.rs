@@ -1,0 +1,133 @@
+//! What the end-to-end tests share: a mock platform, a database of the test's own, and the real binary.
+
+use std::net::SocketAddr;
+use std::process::{Command, Output, Stdio};
+
+use campaign_sync::private_postgres::{ThrowawayPostgres, throwaway};
+use campaign_sync::store::PgStore;
+use mock_platform::{EMAIL, MockPlatform, PASSWORD, RateLimit, Settings};
+use serde_json::Value;
+use tokio_postgres::{Client, NoTls};
+
+pub(crate) const DATABASE: &str = "ads";
+
+/// The reference platform, fast enough for a test: no limit, no faults, no latency.
+pub(crate) fn quick_platform(campaigns: u64) -> Settings {
+    Settings {
+        campaigns,
+        rate_limits: vec![],
+        list_error_every: None,
+        sync_latency: std::time::Duration::ZERO,
+        ..Settings::default()
+    }
+}
+
+pub(crate) fn ten_a_second() -> Vec<RateLimit> {
+    vec![RateLimit { requests: 10, window: std::time::Duration::from_secs(1) }]
+}
+
+pub(crate) fn start(settings: Settings) -> MockPlatform {
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    MockPlatform::start(settings, any_port).expect("the mock platform starts")
+}
+
+/// A PostgreSQL of the test's own.
+pub(crate) struct Postgres {
+    runtime: tokio::runtime::Runtime,
+    server: Option<ThrowawayPostgres>,
+}
+
+impl Postgres {
+    pub(crate) fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let server = runtime.block_on(async {
+            let server = throwaway().await.expect("PostgreSQL's server programs are installed");
+            server.create_database(DATABASE).await.expect("a database can be created");
+            server
+        });
+        Self { runtime, server: Some(server) }
+    }
+
+    fn server(&self) -> &ThrowawayPostgres {
+        self.server.as_ref().expect("it runs until it is dropped")
+    }
+
+    /// As `DATABASE_URL` takes it.
+    pub(crate) fn url(&self) -> String {
+        let socket = self.server().socket_directory().display().to_string();
+        format!("host='{socket}' user=campaign_sync dbname={DATABASE}")
+    }
+
+    pub(crate) fn migrate(&self) {
+        let url = self.server().database_url(DATABASE);
+        let migrated = self.runtime.block_on(async { PgStore::connect(&url).await?.migrate().await });
+        migrated.expect("the migrations apply");
+    }
+
+    /// The rows of a query, each as its JSON.
+    pub(crate) fn query(&self, sql: &str) -> Vec<Value> {
+        self.runtime.block_on(async {
+            let (client, connection) =
+                tokio_postgres::connect(&self.url(), NoTls).await.expect("it accepts connections");
+            let driver = tokio::spawn(connection);
+            let rows = rows_of(&client, sql).await;
+            driver.abort();
+            rows
+        })
+    }
+
+    pub(crate) fn count(&self, table: &str) -> u64 {
+        let rows = self.query(&format!("SELECT count(*) AS n FROM {table}"));
+        rows[0]["n"].as_u64().expect("a count is a number")
+    }
+}
+
+async fn rows_of(client: &Client, sql: &str) -> Vec<Value> {
+    let sql = format!("SELECT to_jsonb(t)::text FROM ({sql}) t");
+    let rows = client.query(&sql, &[]).await.expect("the query is right");
+    rows.iter().map(|row| serde_json::from_str(row.get(0)).expect("to_jsonb yields JSON")).collect()
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // Within its runtime, which it was started in.
+        let server = self.server.take();
+        self.runtime.block_on(async { drop(server) });
+    }
+}
+
+/// The binary, in an environment of its own that knows the platform and the database.
+pub(crate) fn campaign_sync(platform: &MockPlatform, database: &Postgres, arguments: &[&str]) -> Command {
+    let mut command = bare(arguments);
+    command
+        .env("AD_PLATFORM_API_URL", platform.url())
+        .env("AD_PLATFORM_EMAIL", EMAIL)
+        .env("AD_PLATFORM_PASSWORD", PASSWORD)
+        .env("DATABASE_URL", database.url());
+    command
+}
+
+/// The binary, in an empty environment and an empty directory.
+pub(crate) fn bare(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_campaign-sync"));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.current_dir(env!("CARGO_TARGET_TMPDIR")).args(arguments);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The exit code, standard output and standard error of a command that has ended.
+pub(crate) fn outcome(mut command: Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command.output().expect("the binary starts");
+    let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
+    (status.code().expect("it was not killed"), text(stdout), text(stderr))
+}
+
+/// Runs a sync with `--report json`; its exit code and its report.
+pub(crate) fn run(platform: &MockPlatform, database: &Postgres, arguments: &[&str]) -> (i32, Value) {
+    let mut all = vec!["run", "--report", "json"];
+    all.extend(arguments);
+    let (code, stdout, stderr) = outcome(campaign_sync(platform, database, &all));
+    let report = serde_json::from_str(&stdout);
+    (code, report.unwrap_or_else(|error| panic!("{error}: stdout {stdout:?}, stderr {stderr}")))
+}
