@@ -357,3 +357,6 @@ impl Handler<GetTally> for RateLimiter {
         Tally { requests: self.requests, lower_bound: lower_bound(self.requests.total, &limits) }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;
