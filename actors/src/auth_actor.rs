@@ -207,3 +207,6 @@ impl<P: Platform> Handler<GetToken> for AuthActor<P> {
         }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;
