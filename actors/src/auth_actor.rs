@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use thiserror::Error;
@@ -20,6 +21,9 @@ use crate::retry_policy::{Attempts, RetryPolicy, Verdict};
 
 /// A token is renewed when this share of its life is over, while it still works.
 const RENEW_AT: f64 = 0.9;
+
+/// Longer than any run. A platform may say more, up to lives that end after time itself.
+const LONGEST_LIFE: Duration = Duration::from_secs(365 * 86_400);
 
 /// Asks for a token that works.
 #[derive(Debug, Message)]
@@ -116,10 +120,11 @@ impl<P: Platform> AuthActor<P> {
             Ok((sent_at, login)) => {
                 self.logins += 1;
                 info!(generation = self.logins, expires_in_s = login.expires_in.as_secs(), "logged in");
+                let life = login.expires_in.min(LONGEST_LIFE);
                 let token = Arc::new(IssuedToken {
                     access: AccessToken { secret: login.token, generation: self.logins },
-                    expires_at: sent_at + login.expires_in,
-                    renew_at: sent_at + login.expires_in.mul_f64(RENEW_AT),
+                    expires_at: sent_at + life,
+                    renew_at: sent_at + life.mul_f64(RENEW_AT),
                 });
                 self.current = Some(token.clone());
                 Ok(token)

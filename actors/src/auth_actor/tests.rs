@@ -1,7 +1,6 @@
 //! On a platform that follows a script, with a real limiter, in virtual time.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use tokio::sync::oneshot::Receiver;
 use tokio::time::timeout;
@@ -25,7 +24,11 @@ type Reply = Receiver<Result<Arc<IssuedToken>, AuthError>>;
 
 impl Scene {
     fn new(limits: &[RateLimit], script: impl Fn(&Call) -> Play + 'static) -> Self {
-        let platform = Rc::new(ScriptedPlatform::obliging(0).token_life(LIFE).playing(script));
+        Self::with_life(limits, LIFE, script)
+    }
+
+    fn with_life(limits: &[RateLimit], life: Duration, script: impl Fn(&Call) -> Play + 'static) -> Self {
+        let platform = Rc::new(ScriptedPlatform::obliging(0).token_life(life).playing(script));
         let jitter = Jitter::seeded(1);
         let limiter = RateLimiter::new(limits, 10 * SECOND, jitter.clone(), Rc::new(unwatched())).start();
         let retry = RetryPolicy {
@@ -161,6 +164,18 @@ fn a_failing_login_is_repeated_as_the_policy_says_and_then_final() {
         assert_eq!(scene.logins(), 3);
         let tally = scene.limiter.send(crate::rate_limiter::GetTally).await.expect("it is alive");
         assert_eq!(tally.requests.retried, 2);
+    });
+}
+
+#[test]
+fn a_token_that_is_said_to_live_for_ever_is_taken() {
+    in_virtual_time(async {
+        for life in [Duration::from_secs(u64::MAX), Duration::MAX] {
+            let scene = Scene::with_life(&[], life, well);
+            assert_eq!(scene.generation(None).await, 1);
+            sleep(30 * 86_400 * SECOND).await;
+            assert_eq!((scene.generation(None).await, scene.logins()), (1, 1));
+        }
     });
 }
 
