@@ -42,7 +42,7 @@ pub(crate) struct IssuedToken {
     renew_at: Instant,
 }
 
-/// Why there is no token. Neither heals within the run.
+/// Why there is no token. None heals within the run; a renewal that fails while the token still works is not one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum AuthError {
     #[error("the platform refused the credentials: {0}")]
@@ -114,6 +114,10 @@ impl<P: Platform> AuthActor<P> {
         ctx.spawn(login.into_actor(self).map(|outcome, actor, _| actor.conclude(outcome)));
     }
 
+    fn has_working_token(&self) -> bool {
+        self.current.as_ref().is_some_and(|token| Instant::now() < token.expires_at)
+    }
+
     fn conclude(&mut self, outcome: Result<(Instant, Login), AuthError>) {
         self.login_in_progress = false;
         let reply = match outcome {
@@ -129,6 +133,8 @@ impl<P: Platform> AuthActor<P> {
                 self.current = Some(token.clone());
                 Ok(token)
             }
+            // The next who asks tries again, while the platform has until the token's end to come round.
+            Err(AuthError::Failed(_)) if self.has_working_token() => return,
             Err(error) => {
                 self.given_up = Some(error.clone());
                 Err(error)

@@ -168,6 +168,33 @@ fn a_failing_login_is_repeated_as_the_policy_says_and_then_final() {
 }
 
 #[test]
+fn a_renewal_that_fails_is_tried_again_while_the_token_still_works_and_final_only_then() {
+    in_virtual_time(async {
+        let scene = Scene::new(&[], |call| if call.number == 0 { Play::Well } else { Play::Unavailable });
+        let token = scene.token(None).await;
+        tokio::time::sleep_until(token.renew_at).await;
+        assert_eq!(scene.generation(None).await, 1);
+        // Longer than three attempts take, and not until it expires.
+        sleep(LIFE / 20).await;
+        assert_eq!((scene.logins(), scene.generation(None).await), (4, 1));
+        tokio::time::sleep_until(token.expires_at).await;
+        let error = answer(scene.ask(None)).await.expect_err("no login succeeds");
+        assert!(matches!(error, AuthError::Failed(_)));
+        let logins = scene.logins();
+        assert!(answer(scene.ask(None)).await.is_err());
+        assert_eq!(scene.logins(), logins);
+        // Credentials that are refused then are refused for good: asking again could lock the account.
+        let scene = Scene::new(&[], |call| if call.number == 0 { Play::Well } else { Play::Unauthorized });
+        let token = scene.token(None).await;
+        tokio::time::sleep_until(token.renew_at).await;
+        scene.token(None).await;
+        sleep(SECOND).await;
+        let error = answer(scene.ask(None)).await.expect_err("the credentials are refused");
+        assert!(matches!(error, AuthError::Refused(_)));
+    });
+}
+
+#[test]
 fn a_token_that_is_said_to_live_for_ever_is_taken() {
     in_virtual_time(async {
         for life in [Duration::from_secs(u64::MAX), Duration::MAX] {

@@ -333,6 +333,9 @@ fn who_watches_is_told_how_many_wait_for_what_and_until_when() {
         let quota = watcher.borrow().quota.clone().expect("they wait");
         assert_eq!(quota.because, "the platform's 429");
         drop(waiting);
+        limiter.do_send(CoolDown { retry_after: Some(SECOND) });
+        tally(&limiter).await;
+        assert_eq!(watcher.borrow().quota, None, "nobody waits any more");
         drop(permit(&limiter).await);
         assert_eq!(watcher.borrow().quota, None);
         assert_eq!(watcher.borrow().requests.total, 1);
