@@ -179,6 +179,16 @@ fn a_campaign_that_shifts_is_found_in_a_second_pass_that_asks_for_no_page_more_t
 }
 
 #[test]
+fn a_second_pass_that_finds_more_than_the_total_proves_nothing() {
+    let ended = drive(10, 100, |page, limit, asked| {
+        let (ids, has_more, _) = lying(&Lie::RepeatsBefore(4, false), 50, page, limit, asked);
+        (ids, has_more, Some(49))
+    });
+    assert_eq!((ended.is_proven(), ended.seen.len()), (false, 50));
+    assert!(ended.message().contains("49") && ended.message().contains("50"), "{}", ended.message());
+}
+
+#[test]
 fn a_listing_without_a_total_that_repeats_campaigns_is_not_proven() {
     let ended = drive(10, 100, |page, limit, _| {
         let (ids, has_more, _) = lying(&Lie::RepeatsBefore(2, true), 30, page, limit, 0);
