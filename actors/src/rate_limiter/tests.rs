@@ -1,16 +1,16 @@
 //! The limiter as an actor, on a clock that only passes when nobody has anything to do.
 
 mod adversarial_platform;
+mod cool_down;
+mod restart;
 mod throughput;
 
 use actix::Addr;
 use tokio::sync::oneshot::Receiver;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::settings::RestartIntensity;
-use crate::supervision::{ActorKind, guard};
-use crate::testing::{in_virtual_time, limit, unwatched, witness};
+use crate::testing::{in_virtual_time, limit, unwatched};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -192,75 +192,6 @@ fn all_windows_hold_and_one_that_is_full_takes_nothing_from_the_others() {
 }
 
 #[test]
-fn after_a_429_nobody_gets_a_permit_before_the_wait_that_the_platform_named_and_soon_after() {
-    in_virtual_time(async {
-        for seed in 0..50 {
-            let limiter = limiter_seeded(&[limit(100, SECOND)], seed);
-            limiter.do_send(CoolDown { retry_after: Some(30 * SECOND) });
-            let wait = wait_of(&limiter).await;
-            assert!((30 * SECOND..=30 * SECOND + COOL_DOWN_JITTER + TICK).contains(&wait), "{wait:?}");
-            assert_eq!(wait_of(&limiter).await, Duration::ZERO, "it is over");
-        }
-    });
-}
-
-#[test]
-fn without_a_hint_a_429_costs_the_longest_window_of_up_to_a_minute() {
-    in_virtual_time(async {
-        for (limits, expected) in [
-            (vec![limit(100, SECOND), limit(1000, 20 * SECOND), limit(10_000, 60 * MINUTE)], 20 * SECOND),
-            (vec![limit(10_000, 60 * MINUTE)], MINUTE),
-            (vec![limit(100, MINUTE)], MINUTE),
-            (vec![], MINUTE),
-        ] {
-            let limiter = limiter(&limits);
-            limiter.do_send(CoolDown { retry_after: None });
-            let wait = wait_of(&limiter).await;
-            assert!((expected..=expected + COOL_DOWN_JITTER + TICK).contains(&wait), "{wait:?}");
-        }
-    });
-}
-
-#[test]
-fn a_hint_beyond_belief_is_cut() {
-    in_virtual_time(async {
-        for hint in [LONGEST_COOL_DOWN + SECOND, Duration::from_secs(u64::MAX), Duration::MAX] {
-            let limiter = limiter(&[]);
-            limiter.do_send(CoolDown { retry_after: Some(hint) });
-            let wait = wait_of(&limiter).await;
-            let longest = LONGEST_COOL_DOWN + COOL_DOWN_JITTER + TICK;
-            assert!((LONGEST_COOL_DOWN..=longest).contains(&wait), "{wait:?}");
-        }
-    });
-}
-
-#[test]
-fn a_second_shorter_429_does_not_shorten_the_first_and_a_longer_one_prolongs_it() {
-    in_virtual_time(async {
-        for (first, second, due) in [(30, 1, 30), (1, 30, 30)] {
-            let limiter = limiter(&[]);
-            limiter.do_send(CoolDown { retry_after: Some(first * SECOND) });
-            limiter.do_send(CoolDown { retry_after: Some(second * SECOND) });
-            let wait = wait_of(&limiter).await;
-            assert!((due * SECOND..=(due + 1) * SECOND + TICK).contains(&wait), "{wait:?}");
-        }
-    });
-}
-
-#[test]
-fn a_429_reaches_those_who_wait_already() {
-    in_virtual_time(async {
-        let limiter = limiter(&[limit(1, SECOND)]);
-        send(&limiter).await;
-        let (waiting, begun) = (ask(&limiter), Instant::now());
-        tally(&limiter).await;
-        limiter.do_send(CoolDown { retry_after: Some(30 * SECOND) });
-        assert!(waiting.await.expect("it is alive").is_ok());
-        assert!(begun.elapsed() >= 30 * SECOND);
-    });
-}
-
-#[test]
 fn a_closed_door_answers_those_who_wait_and_those_who_come_later() {
     in_virtual_time(async {
         let limiter = limiter(&[limit(1, MINUTE)]);
@@ -339,84 +270,5 @@ fn who_watches_is_told_how_many_wait_for_what_and_until_when() {
         drop(permit(&limiter).await);
         assert_eq!(watcher.borrow().quota, None);
         assert_eq!(watcher.borrow().requests.total, 1);
-    });
-}
-
-/// Makes the limiter panic.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Stumble;
-
-impl Handler<Stumble> for RateLimiter {
-    type Result = ();
-
-    fn handle(&mut self, Stumble: Stumble, _: &mut Context<Self>) {
-        panic!("the test told it to");
-    }
-}
-
-#[test]
-fn who_waited_before_a_panic_is_served_after_the_restart_and_the_log_is_as_it_was() {
-    in_virtual_time(async {
-        let (supervisor, crashes) = witness();
-        let actor = RateLimiter::new(&[limit(2, MINUTE)], TIMEOUT, Jitter::seeded(1), Rc::new(unwatched()));
-        let (limiter, life) = guard(ActorKind::RateLimiter, RestartIntensity::SINGLETON, supervisor, actor);
-        let begun = Instant::now();
-        send(&limiter).await;
-        let in_flight = permit(&limiter).await;
-        let waiting = [ask(&limiter), ask(&limiter)];
-        tally(&limiter).await;
-        limiter.do_send(Stumble);
-        // While it is down, mail waits.
-        drop(in_flight);
-        for (waiting, due) in waiting.into_iter().zip([100, 60_060]) {
-            // Straight from the actor's own queue: nobody asks again.
-            let mut permit = waiting.await.expect("the reply was not lost").expect("its door is open");
-            permit.mark_sent();
-            permit.answered(Answer::Succeeded);
-            assert_due(begun.elapsed(), ms(due));
-        }
-        assert_eq!(crashes.borrow().len(), 1);
-        life.abort();
-    });
-}
-
-#[test]
-fn who_waited_only_for_the_timer_is_served_after_a_panic() {
-    in_virtual_time(async {
-        let (supervisor, _) = witness();
-        let actor = RateLimiter::new(&[limit(1, MINUTE)], TIMEOUT, Jitter::seeded(1), Rc::new(unwatched()));
-        let (limiter, life) = guard(ActorKind::RateLimiter, RestartIntensity::SINGLETON, supervisor, actor);
-        let begun = Instant::now();
-        send(&limiter).await;
-        let waiting = ask(&limiter);
-        tally(&limiter).await;
-        limiter.do_send(Stumble);
-        // No mail wakes it: only the timer that it sets again can.
-        let permit = timeout(10 * MINUTE, waiting).await.expect("it is served");
-        assert_due(begun.elapsed(), ms(60_060));
-        drop(permit);
-        sleep_until(begun + 2 * MINUTE).await;
-        life.abort();
-    });
-}
-
-#[test]
-fn who_asks_a_limiter_that_has_ended_is_told_so() {
-    in_virtual_time(async {
-        let (supervisor, _) = witness();
-        let never = RestartIntensity { max_restarts: 0, ..RestartIntensity::SINGLETON };
-        let actor = RateLimiter::new(&[limit(1, MINUTE)], TIMEOUT, Jitter::seeded(1), Rc::new(unwatched()));
-        let (limiter, _) = guard(ActorKind::RateLimiter, never, supervisor, actor);
-        send(&limiter).await;
-        let waiting = actix::spawn({
-            let limiter = limiter.clone();
-            async move { acquire_permit(&limiter, Endpoint::Sync, false).await.err() }
-        });
-        tally(&limiter).await;
-        limiter.do_send(Stumble);
-        let waiting = timeout(MINUTE, waiting).await.expect("it does not hang");
-        assert_eq!(waiting.expect("it does not panic"), Some(DoorClosed));
-        assert_eq!(acquire_permit(&limiter, Endpoint::Sync, false).await.err(), Some(DoorClosed));
     });
 }
