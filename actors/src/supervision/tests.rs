@@ -129,6 +129,52 @@ fn the_wait_before_a_restart_doubles_to_its_cap_and_one_crash_too_many_is_the_en
     });
 }
 
+/// Panics in each of its first restarts, so many times.
+struct SlowToRecover(u32);
+
+impl Actor for SlowToRecover {
+    type Context = Context<Self>;
+}
+
+impl Supervised for SlowToRecover {
+    fn restarting(&mut self, _: &mut Context<Self>) {
+        if let Some(left) = self.0.checked_sub(1) {
+            self.0 = left;
+            panic!("while restarting");
+        }
+    }
+}
+
+impl Handler<Order> for SlowToRecover {
+    type Result = ();
+
+    fn handle(&mut self, _: Order, _: &mut Context<Self>) {
+        assert_eq!(self.0, 0, "not yet");
+    }
+}
+
+#[test]
+fn a_panic_while_restarting_is_one_more_crash() {
+    in_virtual_time(async {
+        for (panics, outlives) in [(2, true), (1000, false)] {
+            let (supervisor, crashes) = witness();
+            let actor = SlowToRecover(panics);
+            let (actor, life) = guard(ActorKind::RateLimiter, INTENSITY, supervisor, actor);
+            actor.do_send(Order::Stop);
+            assert_eq!(actor.send(Order::Stop).await.is_ok(), outlives);
+            tokio::task::yield_now().await;
+            let crashes = crashes.borrow();
+            let seen: Vec<_> = crashes.iter().map(|crash| (crash.cause.as_str(), crash.restarts)).collect();
+            let last = seen[seen.len() - 1];
+            assert_eq!(
+                (seen.len(), last),
+                if outlives { (3, ("while restarting", true)) } else { (5, ("while restarting", false)) }
+            );
+            life.abort();
+        }
+    });
+}
+
 #[test]
 fn crashes_that_are_long_ago_are_forgiven() {
     in_virtual_time(async {
