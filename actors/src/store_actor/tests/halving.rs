@@ -50,6 +50,10 @@ fn a_dead_letter_that_cannot_be_stored_needs_someone() {
         scene.actor.do_send(Keep(given_up(UNSPEAKABLE)));
         sleep(SECOND).await;
         assert_eq!((scene.stored(), scene.buried()), ([1].into(), [].into()));
+        let tried = scene.sizes().len();
+        scene.keep([2, 3]);
+        sleep(SECOND).await;
+        assert_eq!(scene.sizes().len(), tried, "nothing more is tried");
         let alarms = scene.alarms.borrow();
         assert_eq!(alarms.len(), 1);
         assert_eq!(alarms[0].0, format!("the dead letter of {UNSPEAKABLE} cannot be stored: poison"));
