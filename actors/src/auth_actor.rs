@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use thiserror::Error;
@@ -20,6 +21,9 @@ use crate::retry_policy::{Attempts, RetryPolicy, Verdict};
 
 /// A token is renewed when this share of its life is over, while it still works.
 const RENEW_AT: f64 = 0.9;
+
+/// Longer than any run. A platform may say more, up to lives that end after time itself.
+const LONGEST_LIFE: Duration = Duration::from_secs(365 * 86_400);
 
 /// Asks for a token that works.
 #[derive(Debug, Message)]
@@ -38,7 +42,7 @@ pub(crate) struct IssuedToken {
     renew_at: Instant,
 }
 
-/// Why there is no token. Neither heals within the run.
+/// Why there is no token. None heals within the run; a renewal that fails while the token still works is not one.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum AuthError {
     #[error("the platform refused the credentials: {0}")]
@@ -110,20 +114,27 @@ impl<P: Platform> AuthActor<P> {
         ctx.spawn(login.into_actor(self).map(|outcome, actor, _| actor.conclude(outcome)));
     }
 
+    fn has_working_token(&self) -> bool {
+        self.current.as_ref().is_some_and(|token| Instant::now() < token.expires_at)
+    }
+
     fn conclude(&mut self, outcome: Result<(Instant, Login), AuthError>) {
         self.login_in_progress = false;
         let reply = match outcome {
             Ok((sent_at, login)) => {
                 self.logins += 1;
                 info!(generation = self.logins, expires_in_s = login.expires_in.as_secs(), "logged in");
+                let life = login.expires_in.min(LONGEST_LIFE);
                 let token = Arc::new(IssuedToken {
                     access: AccessToken { secret: login.token, generation: self.logins },
-                    expires_at: sent_at + login.expires_in,
-                    renew_at: sent_at + login.expires_in.mul_f64(RENEW_AT),
+                    expires_at: sent_at + life,
+                    renew_at: sent_at + life.mul_f64(RENEW_AT),
                 });
                 self.current = Some(token.clone());
                 Ok(token)
             }
+            // The next who asks tries again, while the platform has until the token's end to come round.
+            Err(AuthError::Failed(_)) if self.has_working_token() => return,
             Err(error) => {
                 self.given_up = Some(error.clone());
                 Err(error)
@@ -207,3 +218,6 @@ impl<P: Platform> Handler<GetToken> for AuthActor<P> {
         }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

@@ -135,3 +135,6 @@ impl Listing {
         self.end = Some(Completeness::Unproven(message));
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

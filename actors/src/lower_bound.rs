@@ -31,6 +31,9 @@ pub fn lower_bound(requests: u64, limits: &[RateLimit]) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn limit(requests: u32, seconds: u64) -> RateLimit {
@@ -48,6 +51,37 @@ mod tests {
         let both = [limit(10, 60), limit(1000, 86_400)];
         let bound = |requests| lower_bound(requests, &both).as_secs();
         assert_eq!([1000, 1001, 1010, 1011].map(bound), [99 * 60, 86_400, 86_400, 86_460]);
+    }
+
+    /// Request by request, with a look at every window that would hold too many.
+    fn naive_greedy(requests: u64, limits: &[RateLimit]) -> Duration {
+        let mut sent: Vec<Duration> = Vec::new();
+        let mut time = Duration::ZERO;
+        for _ in 0..requests {
+            while let Some(over) = limits.iter().find_map(|limit| {
+                let in_window = sent.iter().filter(|at| **at + limit.window() > time);
+                let oldest = in_window.clone().min().copied();
+                (in_window.count() >= limit.requests()).then_some(oldest? + limit.window())
+            }) {
+                time = over;
+            }
+            sent.push(time);
+        }
+        time
+    }
+
+    proptest! {
+        #[test]
+        fn no_greedy_schedule_is_shorter_or_longer(
+            requests in 0u64..80,
+            limits in collection::vec((1u32..12, 10u64..20_000), 1..4),
+        ) {
+            let limits: Vec<RateLimit> = limits
+                .into_iter()
+                .map(|(n, ms)| RateLimit::new(n, Duration::from_millis(ms)).expect("in range"))
+                .collect();
+            prop_assert_eq!(lower_bound(requests, &limits), naive_greedy(requests, &limits));
+        }
     }
 
     #[test]

@@ -268,7 +268,10 @@ impl Pipeline {
     fn recover(&mut self, mut lease: Lease) {
         lease.crashes += 1;
         if lease.crashes == 1 {
-            self.ready.push_front(lease);
+            // A run that ends early leaves it to do.
+            if self.ending.is_none() {
+                self.ready.push_front(lease);
+            }
         } else {
             let cause = GaveUp {
                 class: FailureClass::Panicked,

@@ -122,7 +122,7 @@ impl RateLimiter {
             origin: Instant::now(),
             logs: limits.iter().copied().map(SlidingLog::new).collect(),
             request_timeout,
-            latencies: Latencies::new(limits.iter().map(|limit| limit.window()).min()),
+            latencies: Latencies::new(limits.iter().map(|limit| limit.window()).min(), request_timeout),
             queues: Default::default(),
             granted: HashMap::new(),
             next_slot: 0,
@@ -357,3 +357,6 @@ impl Handler<GetTally> for RateLimiter {
         Tally { requests: self.requests, lower_bound: lower_bound(self.requests.total, &limits) }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

@@ -15,6 +15,7 @@ use crate::permit::{Endpoint, Permit};
 use crate::ports::PlatformError;
 use crate::rate_limiter::{CoolDown, RateLimiter, acquire_permit};
 use crate::retry_policy::{Attempts, RetryPolicy, Verdict};
+use crate::settings::MAX_EXPIRED;
 
 /// Whom a request asks for its token and its permit. Cheap to clone.
 #[derive(Clone)]
@@ -86,13 +87,15 @@ impl Requester {
     }
 
     /// First the token, then the permit: a permit that waits for a token would age, and where the limit is one
-    /// request, the login could not be sent. A token that expired while the permit was waited for is changed.
+    /// request, the login could not be sent. A token that expired while the permit was waited for is changed,
+    /// but not for ever: where every token does, each login would only take the next request's place.
     async fn enter(
         &self,
         endpoint: Endpoint,
         retry: bool,
         mut refused: Option<u64>,
     ) -> Result<(Arc<IssuedToken>, Permit), RequestError> {
+        let mut expired = 0;
         loop {
             let token = get_token(&self.auth, refused.take()).await.map_err(|error| match error {
                 AuthError::Stopped => RequestError::Stopped,
@@ -100,9 +103,13 @@ impl Requester {
             })?;
             let permit = acquire_permit(&self.limiter, endpoint, retry).await;
             let permit = permit.map_err(|_| RequestError::Stopped)?;
-            if Instant::now() < token.expires_at {
+            if Instant::now() < token.expires_at || expired == MAX_EXPIRED {
                 return Ok((token, permit));
             }
+            expired += 1;
         }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

@@ -185,6 +185,10 @@ pub const MAX_THROTTLED: u32 = 20;
 /// 401s in a row that one request answers with a new token. More, and it is not the token.
 pub const MAX_UNAUTHORIZED: u32 = 3;
 
+/// Tokens in a row that may expire before one request can be sent. Then it is sent with the last of them: either
+/// the platform's `expires_in` is wrong and the token works, or the 401 comes that the request is given up for.
+pub const MAX_EXPIRED: u32 = 3;
+
 /// Pages without a campaign that is new, after which a listing is given up as endless.
 pub const MAX_BARREN_PAGES: u32 = 3;
 

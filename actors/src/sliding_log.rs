@@ -187,3 +187,6 @@ impl Log {
         }
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

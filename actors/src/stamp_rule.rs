@@ -35,6 +35,8 @@ pub(crate) enum StampRule {
 pub(crate) struct Latencies {
     /// Of the shortest limit; none means that no stamp matters.
     shortest_window: Option<Duration>,
+    /// The longest that a request takes, answered or not: no spread is wider.
+    request_timeout: Duration,
     successes: HashMap<Endpoint, VecDeque<Duration>>,
     measured: u32,
     in_flight_time: Duration,
@@ -43,9 +45,10 @@ pub(crate) struct Latencies {
 }
 
 impl Latencies {
-    pub(crate) fn new(shortest_window: Option<Duration>) -> Self {
+    pub(crate) fn new(shortest_window: Option<Duration>, request_timeout: Duration) -> Self {
         Self {
             shortest_window,
+            request_timeout,
             successes: HashMap::new(),
             measured: 0,
             in_flight_time: Duration::ZERO,
@@ -80,7 +83,8 @@ impl Latencies {
         if self.measured < ENOUGH || self.mean() <= window.mul_f64(TOLERATED) {
             return StampRule::Completion;
         }
-        StampRule::Sending { spread: self.spread().saturating_mul(self.caution) }
+        let cautious = self.spread().saturating_mul(self.caution);
+        StampRule::Sending { spread: cautious.min(self.request_timeout) }
     }
 
     /// How long a request is in flight on average, answered or not.
@@ -133,7 +137,7 @@ mod tests {
     }
 
     fn after(window: Duration, latencies: impl IntoIterator<Item = Duration>) -> Latencies {
-        let mut measured = Latencies::new(Some(window));
+        let mut measured = Latencies::new(Some(window), 10 * SECOND);
         latencies.into_iter().for_each(|latency| measured.succeeded(Endpoint::Sync, latency));
         measured
     }
@@ -143,7 +147,7 @@ mod tests {
         assert_eq!(after(SECOND, [ms(500); 29]).rule(), StampRule::Completion);
         assert_eq!(after(SECOND, [ms(50); 1000]).rule(), StampRule::Completion);
         assert_eq!(after(60 * SECOND, [2 * SECOND; 1000]).rule(), StampRule::Completion);
-        assert_eq!(Latencies::new(None).rule(), StampRule::Completion);
+        assert_eq!(Latencies::new(None, SECOND).rule(), StampRule::Completion);
     }
 
     #[test]
@@ -171,6 +175,13 @@ mod tests {
         assert_eq!(measured.rule(), StampRule::Sending { spread: ms(800) });
         (0..REMEMBERED).for_each(|_| measured.succeeded(Endpoint::Sync, ms(505)));
         assert_eq!(measured.rule(), StampRule::Sending { spread: ms(0) });
+    }
+
+    #[test]
+    fn however_many_429s_there_were_the_spread_is_no_wider_than_a_request_can_take() {
+        let mut measured = after(SECOND, [ms(500), ms(510)].repeat(20));
+        (0..100).for_each(|_| measured.throttled());
+        assert_eq!(measured.rule(), StampRule::Sending { spread: 10 * SECOND });
     }
 
     #[test]

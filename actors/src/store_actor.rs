@@ -168,14 +168,19 @@ impl<S: Store> StoreActor<S> {
 
     fn acknowledge(&mut self, batch: Batch, ctx: &mut Context<Self>) {
         self.committing = None;
-        if self.away.take().is_some() {
-            self.progress.send_modify(|progress| progress.database_away = None);
-        }
+        self.is_back();
         self.acknowledge.do_send(BatchCommitted {
             stored: batch.synced.into_iter().map(|synced| synced.campaign.id.clone()).collect(),
             dead_lettered: batch.dead_letters.into_iter().map(|letter| letter.id).collect(),
         });
         self.commit_next(ctx);
+    }
+
+    /// It answered, if only to refuse: another absence has its own patience.
+    fn is_back(&mut self) {
+        if self.away.take().is_some() {
+            self.progress.send_modify(|progress| progress.database_away = None);
+        }
     }
 
     fn wait_for_database(&mut self, cause: String, ctx: &mut Context<Self>) {
@@ -192,6 +197,7 @@ impl<S: Store> StoreActor<S> {
 
     fn halve(&mut self, cause: String, ctx: &mut Context<Self>) {
         let Some(mut entries) = self.committing.take() else { return };
+        self.is_back();
         if entries.len() > 1 {
             let second_half = entries.split_off(entries.len() / 2);
             self.halves.push_front(second_half);
@@ -289,3 +295,6 @@ impl<S: Store> Handler<FindSettled> for StoreActor<S> {
         Box::pin(find.into_actor(self))
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

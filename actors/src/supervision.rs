@@ -120,14 +120,18 @@ impl<A: Supervised + Actor<Context = Context<A>>> Future for Guard<A> {
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         loop {
+            let restarts = this.pause.is_some();
             if let Some(pause) = &mut this.pause {
                 ready!(pause.as_mut().poll(cx));
                 this.pause = None;
-                if !this.context.restart() {
+            }
+            // Also `Supervised::restarting` is the actor's own code.
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                if restarts && !this.context.restart() {
                     return Poll::Ready(());
                 }
-            }
-            let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.context).poll(cx)));
+                Pin::new(&mut this.context).poll(cx)
+            }));
             let panic = match polled {
                 Ok(end_or_pending) => return end_or_pending,
                 Err(panic) => panic,
@@ -163,3 +167,6 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without a message").to_owned()
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

@@ -5,6 +5,8 @@
 mod memory_store;
 mod scripted_platform;
 mod tally_store;
+#[cfg(test)]
+mod witness;
 
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -20,6 +22,8 @@ use tokio::time::sleep;
 pub use memory_store::{CommitFault, MemoryStore};
 pub use scripted_platform::{Call, Play, ScriptedPlatform, Stamping, campaign_id, honest_page};
 pub use tally_store::TallyStore;
+#[cfg(test)]
+pub(crate) use witness::witness;
 
 use crate::ports::{Platform, Store};
 use crate::progress::{Progress, ProgressSender};

@@ -3,16 +3,20 @@
 use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use actors::model::{FailureClass, Page};
-use actors::permit::Endpoint;
+use actors::model::{
+    AccessToken, Campaign, FailureClass, IdempotencyKey, Login, Page, PageRequest, SyncedCampaign,
+};
+use actors::permit::{Endpoint, Permit};
+use actors::ports::{Platform, PlatformError};
 use actors::report::{AccountReport, ProblemClass, Status};
 use actors::retry_policy::RetryPolicy;
 use actors::settings::{BatchLimits, Concurrency, PipelineSettings};
 use actors::testing::{
-    CommitFault, MemoryStore, Play, ScriptedPlatform, campaign_id, honest_page, in_virtual_time, run_to_end,
-    settings, unwatched,
+    CommitFault, MemoryStore, Play, ScriptedPlatform, campaign_id, honest_page, in_virtual_time, limit,
+    run_to_end, settings, unwatched,
 };
 use tokio::time::Instant;
 
@@ -23,15 +27,18 @@ fn run(
     store: MemoryStore,
 ) -> (AccountReport, Rc<ScriptedPlatform>, Rc<MemoryStore>) {
     let (platform, store) = (Rc::new(platform), Rc::new(store));
-    let report = in_virtual_time(run_to_end(settings, &platform, &store));
+    let (report, owners) = in_virtual_time(async {
+        let report = run_to_end(settings, &platform, &store).await;
+        // While the runtime still lives, and with it whatever was left running.
+        (report, (Rc::strong_count(&platform), Rc::strong_count(&store)))
+    });
+    assert_eq!(owners, (1, 1), "no actor is left running");
     let counts = report.campaigns;
     assert_eq!(counts.stored, store.rows().len() as u64, "what is reported as stored is stored");
     assert_eq!(counts.dead_lettered, store.dead_letters().len() as u64);
     if report.status == Status::Complete || report.status == Status::Partial {
         assert_eq!(counts.distinct, counts.stored + counts.skipped + counts.dead_lettered);
     }
-    assert_eq!(Rc::strong_count(&platform), 1, "no actor is left running");
-    assert_eq!(Rc::strong_count(&store), 1, "no actor is left running");
     assert_eq!(store.finished(), std::slice::from_ref(&report), "the report is kept");
     (report, platform, store)
 }
@@ -230,7 +237,7 @@ fn campaigns_that_shift_between_pages_are_found_by_a_second_pass() {
         // two pages, and one stands on both.
         let mut page = honest_page(50, request);
         if (4..=5).contains(&asked.get()) {
-            let before = honest_page(50, actors::model::PageRequest { page: request.page - 1, ..request });
+            let before = honest_page(50, PageRequest { page: request.page - 1, ..request });
             page.entries.pop();
             page.entries.insert(0, before.entries[9].clone());
         }
@@ -354,11 +361,16 @@ fn a_stopped_run_waits_for_a_request_that_hangs_no_longer_than_five_seconds() {
     let (platform, store) = (Rc::new(platform), Rc::new(MemoryStore::default()));
     let report = in_virtual_time(async {
         let shutdown = tokio::time::sleep(Duration::from_secs(1));
-        actors::run(settings(), platform.clone(), store.clone(), unwatched(), shutdown).await
+        let report = actors::run(settings(), platform.clone(), store.clone(), unwatched(), shutdown).await;
+        assert_eq!(
+            (Rc::strong_count(&platform), Rc::strong_count(&store)),
+            (1, 1),
+            "nothing is left running"
+        );
+        report
     });
     assert_eq!(report.status, Status::Interrupted);
     assert!(report.duration <= Duration::from_millis(6010), "{:?}", report.duration);
-    assert_eq!((Rc::strong_count(&platform), Rc::strong_count(&store)), (1, 1));
 }
 
 #[test]
@@ -375,4 +387,68 @@ fn two_runs_of_one_seed_make_the_same_calls() {
         (platform.calls(), report.duration)
     };
     assert_eq!(calls(), calls());
+}
+
+#[test]
+fn a_stopped_run_does_not_wait_for_permits() {
+    let settings = PipelineSettings { rate_limits: vec![limit(20, Duration::from_secs(60))], ..settings() };
+    let (platform, store) = (Rc::new(ScriptedPlatform::obliging(100)), Rc::new(MemoryStore::default()));
+    let report = in_virtual_time(async {
+        let shutdown = tokio::time::sleep(Duration::from_secs(20));
+        actors::run(settings, platform.clone(), store.clone(), unwatched(), shutdown).await
+    });
+    assert_eq!((report.status, report.requests.total), (Status::Interrupted, 20));
+    assert!(report.duration < Duration::from_secs(21), "{:?}", report.duration);
+}
+
+#[test]
+fn the_last_batch_does_not_linger() {
+    let batch = BatchLimits::new(30, Duration::from_secs(60)).expect("in range");
+    let settings = PipelineSettings { batch, ..settings() };
+    let (report, _, store) = run(settings, ScriptedPlatform::obliging(100), MemoryStore::default());
+    assert_eq!((report.status, store.batches()), (Status::Complete, vec![30, 30, 30, 10]));
+    assert!(report.duration < Duration::from_secs(5), "{:?}", report.duration);
+}
+
+/// Its client panics instead of taking the answer to a sync call, once that comes so late.
+struct PanicsLate(ScriptedPlatform, Instant);
+
+impl Platform for PanicsLate {
+    async fn login(&self, permit: Permit) -> Result<Login, PlatformError> {
+        self.0.login(permit).await
+    }
+
+    async fn list(
+        &self,
+        permit: Permit,
+        token: &AccessToken,
+        page: PageRequest,
+    ) -> Result<Page, PlatformError> {
+        self.0.list(permit, token, page).await
+    }
+
+    async fn sync(
+        &self,
+        permit: Permit,
+        token: &AccessToken,
+        campaign: &Arc<Campaign>,
+        key: &IdempotencyKey,
+    ) -> Result<SyncedCampaign, PlatformError> {
+        let answer = self.0.sync(permit, token, campaign, key).await;
+        assert!(Instant::now() < self.1, "the client's own bug");
+        answer
+    }
+}
+
+#[test]
+fn a_campaign_that_panics_after_the_stop_is_left_to_do_and_keeps_nobody_waiting() {
+    let store = Rc::new(MemoryStore::default());
+    let report = in_virtual_time(async {
+        let stop = Duration::from_millis(1010);
+        let platform = Rc::new(PanicsLate(ScriptedPlatform::obliging(1000), Instant::now() + stop));
+        actors::run(settings(), platform, store.clone(), unwatched(), tokio::time::sleep(stop)).await
+    });
+    assert_eq!((report.status, report.campaigns.dead_lettered), (Status::Interrupted, 0));
+    assert_eq!(report.restarts.sync, 8);
+    assert!(report.duration < Duration::from_secs(2), "{:?}", report.duration);
 }

@@ -1,0 +1,152 @@
+//! A platform that counts each request whenever it hurts most, while the rule is to stamp at completion.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+use proptest::{collection, prop_oneof};
+
+use super::*;
+
+#[derive(Clone, Copy, Debug)]
+enum Course {
+    Answered(Answer),
+    /// Whoever sent it goes away in the middle.
+    Dropped,
+    NeverAnswered,
+    /// Given back after a while.
+    NeverSent,
+    /// Does not wait for the permit for longer than this share of a minute.
+    Impatient,
+}
+
+/// All times in thousandths of the longest latency.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    course: Course,
+    endpoint: Endpoint,
+    hesitation: u32,
+    latency: u32,
+    counted: u32,
+    throttled: bool,
+}
+
+fn plans() -> impl Strategy<Value = Vec<Plan>> {
+    let course = prop_oneof![
+        6 => Just(Course::Answered(Answer::Succeeded)),
+        2 => Just(Course::Answered(Answer::Failed)),
+        1 => Just(Course::Dropped),
+        1 => Just(Course::NeverAnswered),
+        1 => Just(Course::NeverSent),
+        1 => Just(Course::Impatient),
+    ];
+    let endpoint = prop_oneof![Just(Endpoint::Auth), Just(Endpoint::List), Just(Endpoint::Sync)];
+    // The ends of an interval are where it breaks.
+    let share = || prop_oneof![Just(0), Just(1000), 0u32..=1000];
+    let plan = (course, endpoint, prop_oneof![3 => Just(0), 1 => 0u32..1000], share(), share(), 0u32..40)
+        .prop_map(|(course, endpoint, hesitation, latency, counted, luck)| Plan {
+            course,
+            endpoint,
+            hesitation,
+            latency,
+            counted,
+            throttled: luck == 0,
+        });
+    collection::vec(plan, 1..50)
+}
+
+/// When the platform counted what was sent.
+async fn play(limits: &[RateLimit], longest: Duration, workers: usize, plans: Vec<Plan>) -> Vec<Duration> {
+    let limiter = RateLimiter::new(limits, longest, Jitter::seeded(1), Rc::new(unwatched())).start();
+    let begun = Instant::now();
+    let plans = Rc::new(RefCell::new(VecDeque::from(plans)));
+    let counted = Rc::new(RefCell::new(vec![]));
+    let workers: Vec<_> = (0..workers)
+        .map(|_| {
+            let (limiter, plans, counted) = (limiter.clone(), plans.clone(), counted.clone());
+            actix::spawn(async move {
+                loop {
+                    let Some(plan) = plans.borrow_mut().pop_front() else { return };
+                    let share = |thousandths| longest * thousandths / 1000;
+                    let permit = acquire_permit(&limiter, plan.endpoint, plan.latency % 2 == 0);
+                    let patience = match plan.course {
+                        Course::Impatient => share(plan.latency),
+                        _ => 366 * 86_400 * SECOND,
+                    };
+                    let mut permit = match (timeout(patience, permit).await, plan.course) {
+                        (Ok(permit), _) => permit.expect("its door is open"),
+                        (Err(_), Course::Impatient) => continue,
+                        (Err(_), _) => panic!("a waiter is lost"),
+                    };
+                    sleep(share(plan.hesitation)).await;
+                    if let Course::NeverSent = plan.course {
+                        continue;
+                    }
+                    permit.mark_sent();
+                    let sent = begun.elapsed();
+                    let (in_flight, countable) = match plan.course {
+                        Course::Answered(_) | Course::Impatient => (share(plan.latency), share(plan.latency)),
+                        Course::Dropped | Course::NeverSent => (share(plan.latency), longest),
+                        Course::NeverAnswered => (longest, longest),
+                    };
+                    counted.borrow_mut().push(sent + countable * plan.counted / 1000);
+                    sleep(in_flight).await;
+                    match plan.course {
+                        Course::Answered(answer) => permit.answered(answer),
+                        Course::Impatient => permit.answered(Answer::Succeeded),
+                        Course::NeverAnswered => permit.timed_out(),
+                        Course::Dropped | Course::NeverSent => drop(permit),
+                    }
+                    if plan.throttled {
+                        limiter.do_send(CoolDown { retry_after: Some(share(plan.latency)) });
+                    }
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.expect("it does not panic");
+    }
+    counted.take()
+}
+
+fn check(limits: &[RateLimit], mut counted: Vec<Duration>) -> Result<(), TestCaseError> {
+    counted.sort();
+    for limit in limits {
+        for (first, last) in counted.iter().zip(counted.iter().skip(limit.requests())) {
+            let span = *last - *first;
+            prop_assert!(span >= limit.window(), "one more than {} in {:?}", limit, span);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn no_window_ever_holds_too_many(
+        limits in collection::vec((1u32..10, 10u64..60_000), 1..=2),
+        share_of_window in 1u32..=58,
+        workers in 1usize..12,
+        plans in plans(),
+    ) {
+        let limits: Vec<RateLimit> = limits.into_iter().map(|(n, window)| limit(n, ms(window))).collect();
+        // On average below what stamping at completion may cost, so that it stays the rule.
+        let shortest = limits.iter().map(|limit| limit.window()).min().expect("one at least");
+        let longest = shortest * share_of_window / 1000;
+        check(&limits, in_virtual_time(play(&limits, longest, workers, plans)))?;
+    }
+
+    #[test]
+    fn no_window_ever_holds_too_many_while_long_latencies_are_still_being_measured(
+        limits in collection::vec((1u32..10, 10u64..60_000), 1..=2),
+        longest in 1u64..100_000,
+        workers in 1usize..12,
+        mut plans in plans(),
+    ) {
+        plans.truncate(29);
+        let limits: Vec<RateLimit> = limits.into_iter().map(|(n, window)| limit(n, ms(window))).collect();
+        check(&limits, in_virtual_time(play(&limits, ms(longest), workers, plans)))?;
+    }
+}

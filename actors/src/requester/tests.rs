@@ -1,0 +1,217 @@
+//! One request on a platform that follows a script, in virtual time.
+
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::*;
+use crate::auth_actor::AuthActor;
+use crate::model::{Page, PageRequest};
+use crate::ports::Platform;
+use crate::rate_limiter::{CloseDoor, GetTally};
+use crate::report::RequestCounts;
+use crate::settings::{MAX_EXPIRED, MAX_UNAUTHORIZED, RateLimit};
+use crate::testing::{Call, Play, ScriptedPlatform, in_virtual_time, limit, unwatched};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+struct Scene {
+    platform: Rc<ScriptedPlatform>,
+    limiter: Addr<RateLimiter>,
+    requester: Requester,
+}
+
+impl Scene {
+    fn new(limits: &[RateLimit], platform: ScriptedPlatform, retry: RetryPolicy) -> Self {
+        let (platform, jitter) = (Rc::new(platform), Jitter::seeded(1));
+        let limiter = RateLimiter::new(limits, 10 * SECOND, jitter.clone(), Rc::new(unwatched())).start();
+        let auth = AuthActor::new(platform.clone(), limiter.clone(), retry, jitter.clone()).start();
+        let requester = Requester { auth: auth.recipient(), limiter: limiter.clone(), retry, jitter };
+        Self { platform, limiter, requester }
+    }
+
+    async fn fetch(&self, page: u32) -> Result<Page, RequestError> {
+        let request = PageRequest { page, limit: NonZeroU32::MIN };
+        let call = async |permit: Permit, token: Arc<IssuedToken>| {
+            self.platform.list(permit, &token.access, request).await
+        };
+        let answer = timeout(HOUR, self.requester.request(Endpoint::List, call)).await;
+        answer.expect("it ends, one way or the other")
+    }
+
+    async fn counts(&self) -> RequestCounts {
+        self.limiter.send(GetTally).await.expect("it is alive").requests
+    }
+
+    /// The generations of the tokens with which pages were asked for.
+    fn tokens(&self) -> Vec<u64> {
+        let calls = self.platform.calls();
+        calls.iter().filter(|call| call.endpoint == Endpoint::List).map(|call| call.token).collect()
+    }
+}
+
+fn attempts(max_attempts: u32) -> RetryPolicy {
+    let max_attempts = NonZeroU32::new(max_attempts).expect("not zero");
+    RetryPolicy { max_attempts, base: SECOND, cap: 100 * SECOND }
+}
+
+fn lists(script: impl Fn(&Call) -> Play + 'static) -> ScriptedPlatform {
+    ScriptedPlatform::obliging(100).playing(move |call| match call.endpoint {
+        Endpoint::Auth => Play::Well,
+        _ => script(call),
+    })
+}
+
+#[track_caller]
+fn gave_up(outcome: Result<Page, RequestError>) -> GaveUp {
+    match outcome {
+        Err(RequestError::GaveUp(gave_up)) => gave_up,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn under_a_limit_of_one_request_the_login_is_not_kept_waiting_by_who_waits_for_it() {
+    in_virtual_time(async {
+        let scene = Scene::new(&[limit(1, SECOND)], lists(|_| Play::Well), attempts(3));
+        let begun = Instant::now();
+        let (first, second) = tokio::join!(scene.fetch(1), scene.fetch(2));
+        assert!(first.is_ok() && second.is_ok());
+        assert!(begun.elapsed() < 4 * SECOND, "{:?}", begun.elapsed());
+        assert_eq!(scene.counts().await.total, 3);
+    });
+}
+
+#[test]
+fn a_token_that_expired_while_the_permit_was_waited_for_is_changed_before_anything_is_sent() {
+    in_virtual_time(async {
+        let platform = lists(|_| Play::Well).token_life(5 * SECOND);
+        let scene = Scene::new(&[limit(2, 10 * SECOND)], platform, attempts(3));
+        assert!(scene.fetch(1).await.is_ok());
+        assert!(scene.fetch(2).await.is_ok());
+        assert_eq!(scene.tokens(), [1, 2]);
+        assert_eq!((scene.counts().await.auth, scene.counts().await.unauthorized), (2, 0));
+    });
+}
+
+#[test]
+fn tokens_that_live_shorter_than_the_wait_for_a_permit_do_not_make_it_log_in_for_ever() {
+    in_virtual_time(async {
+        for life in [Duration::ZERO, 5 * SECOND] {
+            let expired = lists(|_| Play::Unauthorized).token_life(life);
+            let scene = Scene::new(&[limit(1, 10 * SECOND)], expired, attempts(3));
+            let gave_up = gave_up(scene.fetch(1).await);
+            assert_eq!(gave_up.class, FailureClass::Unauthorized);
+            assert_eq!(scene.counts().await.auth, u64::from(MAX_UNAUTHORIZED * (MAX_EXPIRED + 1)));
+            // Where only the platform's word about its tokens is wrong, nothing is lost.
+            let working = lists(|_| Play::Well).token_life(life);
+            let scene = Scene::new(&[limit(1, 10 * SECOND)], working, attempts(3));
+            assert!(scene.fetch(1).await.is_ok());
+        }
+    });
+}
+
+#[test]
+fn a_401_is_answered_with_the_next_token_and_too_many_of_them_are_given_up() {
+    in_virtual_time(async {
+        let platform = lists(|call| if call.token == 1 { Play::Unauthorized } else { Play::Well });
+        let scene = Scene::new(&[], platform, attempts(3));
+        assert!(scene.fetch(1).await.is_ok());
+        assert_eq!(scene.tokens(), [1, 2]);
+        let scene = Scene::new(&[], lists(|_| Play::Unauthorized), attempts(3));
+        let gave_up = gave_up(scene.fetch(1).await);
+        assert_eq!((gave_up.class, gave_up.attempts), (FailureClass::Unauthorized, MAX_UNAUTHORIZED));
+        assert_eq!(scene.tokens(), [1, 2, 3], "each with a new token");
+    });
+}
+
+#[test]
+fn what_a_dead_letter_has_to_say_is_the_last_failure_and_all_attempts() {
+    in_virtual_time(async {
+        let platform = lists(|call| match call.number {
+            0 => Play::Unauthorized,
+            1 => Play::Hang,
+            2 => Play::Throttle(Some(SECOND)),
+            _ => Play::Unavailable,
+        });
+        let scene = Scene::new(&[], platform, attempts(3));
+        let gave_up = gave_up(scene.fetch(1).await);
+        assert_eq!((gave_up.class, gave_up.attempts), (FailureClass::Unavailable, 5));
+        assert_eq!(gave_up.message, "it said 503");
+        let counts = scene.counts().await;
+        assert_eq!((counts.list, counts.retried, counts.throttled, counts.timed_out), (5, 4, 1, 1));
+    });
+}
+
+#[test]
+fn a_rejection_is_not_repeated() {
+    in_virtual_time(async {
+        let scene = Scene::new(&[], lists(|_| Play::Reject), attempts(3));
+        let gave_up = gave_up(scene.fetch(1).await);
+        assert_eq!((gave_up.class, gave_up.attempts), (FailureClass::Rejected, 1));
+    });
+}
+
+#[test]
+fn who_sleeps_before_a_repeat_holds_no_permit() {
+    in_virtual_time(async {
+        let platform = lists(|call| match (call.subject, call.repeat) {
+            (1, 0..5) => Play::Unavailable,
+            _ => Play::Well,
+        });
+        let patient = RetryPolicy { base: 100 * SECOND, ..attempts(8) };
+        let scene = Scene::new(&[limit(1, SECOND)], platform, patient);
+        let others = async {
+            let begun = Instant::now();
+            for page in 2..10 {
+                assert!(scene.fetch(page).await.is_ok());
+            }
+            begun.elapsed()
+        };
+        let (first, others) = tokio::join!(scene.fetch(1), others);
+        assert!(first.is_ok());
+        assert!(others < 20 * SECOND, "they waited {others:?}");
+    });
+}
+
+#[test]
+fn a_429_makes_the_others_wait_and_uses_up_no_attempt() {
+    in_virtual_time(async {
+        let platform = lists(|call| match call.number {
+            0..5 => Play::Throttle(Some(30 * SECOND)),
+            _ => Play::Well,
+        });
+        let scene = Scene::new(&[], platform, attempts(1));
+        let begun = Instant::now();
+        assert!(scene.fetch(1).await.is_ok());
+        assert!(begun.elapsed() >= 150 * SECOND, "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn without_a_token_there_is_no_request_and_the_cause_is_the_logins() {
+    in_virtual_time(async {
+        let platform = ScriptedPlatform::obliging(1).playing(|_| Play::Unauthorized);
+        let scene = Scene::new(&[], platform, attempts(3));
+        let refused = RequestError::Auth(AuthError::Refused("it said 401".into()));
+        assert_eq!(scene.fetch(1).await, Err(refused));
+        assert!(scene.tokens().is_empty());
+    });
+}
+
+#[test]
+fn a_closed_door_stops_a_request_before_its_next_attempt() {
+    in_virtual_time(async {
+        let scene = Scene::new(&[], lists(|_| Play::Unavailable), attempts(8));
+        let closing = async {
+            sleep(SECOND / 5).await;
+            scene.limiter.do_send(CloseDoor);
+        };
+        let (outcome, ()) = tokio::join!(scene.fetch(1), closing);
+        assert_eq!(outcome, Err(RequestError::Stopped));
+        assert_eq!(scene.tokens().len(), 1);
+    });
+}

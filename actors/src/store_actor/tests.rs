@@ -1,0 +1,305 @@
+//! On a store that notes down every commit, in virtual time.
+
+mod absence;
+mod halving;
+mod restart;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use actix::Addr;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::*;
+use crate::model::{AccountId, Campaign};
+use crate::progress::Progress;
+use crate::report::AccountReport;
+use crate::settings::RestartIntensity;
+use crate::supervision::{ActorKind, Crashed, guard};
+use crate::testing::{in_virtual_time, witness};
+
+const MS: Duration = Duration::from_millis(1);
+const COMMIT: Duration = Duration::from_millis(10);
+const LINGER: Duration = Duration::from_millis(200);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Poison even as a dead letter.
+const UNSPEAKABLE: u32 = 666;
+
+/// What a commit or a question meets with.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    Well,
+    Away,
+    Broken,
+    PanicBefore,
+    PanicAfter,
+}
+
+#[derive(Clone, Debug)]
+struct Attempt {
+    begun: Instant,
+    ids: Vec<u32>,
+}
+
+struct NotingStore {
+    /// Of the n-th commit.
+    fate: Box<dyn Fn(usize) -> Fate>,
+    poison: HashSet<u32>,
+    attempts: RefCell<Vec<Attempt>>,
+    rows: RefCell<HashSet<u32>>,
+    buried: RefCell<HashSet<u32>>,
+    busy: Cell<bool>,
+    questions: RefCell<Vec<Instant>>,
+}
+
+impl Store for NotingStore {
+    async fn begin_run(&self, _: &AccountId) -> Result<Run, StoreError> {
+        unreachable!("the run began before")
+    }
+
+    async fn settled(&self, _: &Run, ids: &[CampaignId]) -> Result<Vec<CampaignId>, StoreError> {
+        let number = self.questions.borrow().len();
+        self.questions.borrow_mut().push(Instant::now());
+        sleep(COMMIT).await;
+        match (self.fate)(number) {
+            Fate::Well => Ok(ids.to_vec()),
+            Fate::Away => Err(StoreError::Unavailable("away".into())),
+            _ => Err(StoreError::Broken("broken".into())),
+        }
+    }
+
+    async fn commit(&self, _: &Run, batch: &Batch) -> Result<(), StoreError> {
+        assert!(!self.busy.replace(true), "one commit at a time");
+        let synced: Vec<u32> = batch.synced.iter().map(|synced| number(&synced.campaign.id)).collect();
+        let letters: Vec<u32> = batch.dead_letters.iter().map(|letter| number(&letter.id)).collect();
+        let fate = (self.fate)(self.attempts.borrow().len());
+        let ids = synced.iter().chain(&letters).copied().collect();
+        self.attempts.borrow_mut().push(Attempt { begun: Instant::now(), ids });
+        sleep(COMMIT).await;
+        self.busy.set(false);
+        match fate {
+            Fate::Away => return Err(StoreError::Unavailable("away".into())),
+            Fate::Broken => return Err(StoreError::Broken("broken".into())),
+            Fate::PanicBefore => panic!("before the commit"),
+            _ if synced.iter().any(|id| self.poison.contains(id)) || self.is_unspeakable(&letters) => {
+                return Err(StoreError::Refused("poison".into()));
+            }
+            _ => {}
+        }
+        self.rows.borrow_mut().extend(synced);
+        self.buried.borrow_mut().extend(letters);
+        assert!(fate != Fate::PanicAfter, "after the commit");
+        Ok(())
+    }
+
+    async fn finish_run(&self, _: &Run, _: &AccountReport) -> Result<(), StoreError> {
+        unreachable!("the run goes on")
+    }
+}
+
+impl NotingStore {
+    fn is_unspeakable(&self, letters: &[u32]) -> bool {
+        self.poison.contains(&UNSPEAKABLE) && letters.contains(&UNSPEAKABLE)
+    }
+}
+
+struct Scene {
+    store: Rc<NotingStore>,
+    actor: Addr<StoreActor<NotingStore>>,
+    acknowledged: Rc<RefCell<Vec<BatchCommitted>>>,
+    alarms: Rc<RefCell<Vec<StoreBroke>>>,
+    crashes: Rc<RefCell<Vec<Crashed>>>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl Scene {
+    fn new(size: usize, fate: impl Fn(usize) -> Fate + 'static) -> Self {
+        Self::with_poison(size, fate, [])
+    }
+
+    fn with_poison(
+        size: usize,
+        fate: impl Fn(usize) -> Fate + 'static,
+        poison: impl IntoIterator<Item = u32>,
+    ) -> Self {
+        let store = Rc::new(NotingStore {
+            fate: Box::new(fate),
+            poison: poison.into_iter().collect(),
+            attempts: RefCell::default(),
+            rows: RefCell::default(),
+            buried: RefCell::default(),
+            busy: Cell::new(false),
+            questions: RefCell::default(),
+        });
+        let run = Run { id: Uuid::nil(), account: "test".into() };
+        let limits = BatchLimits::new(size, LINGER).expect("in range");
+        let ((acknowledge, acknowledged), (alarm, alarms)) = (witness(), witness());
+        let (sender, progress) = watch::channel(Progress::default());
+        let actor = StoreActor::new(store.clone(), run, limits, acknowledge, alarm, Rc::new(sender));
+        let (supervisor, crashes) = witness();
+        let (actor, _) = guard(ActorKind::Store, RestartIntensity::SINGLETON, supervisor, actor);
+        Self { store, actor, acknowledged, alarms, crashes, progress }
+    }
+
+    fn keep(&self, ids: impl IntoIterator<Item = u32>) {
+        ids.into_iter().for_each(|id| self.actor.do_send(Keep(synced(id))));
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        self.store.attempts.borrow().iter().map(|attempt| attempt.ids.len()).collect()
+    }
+
+    /// From one attempt to the next.
+    fn waits(&self) -> Vec<Duration> {
+        let attempts = self.store.attempts.borrow();
+        attempts.windows(2).map(|two| two[1].begun - two[0].begun).collect()
+    }
+
+    /// What was acknowledged as stored, once each.
+    #[track_caller]
+    fn stored(&self) -> HashSet<u32> {
+        once_each(self.acknowledged.borrow().iter().flat_map(|batch| &batch.stored))
+    }
+
+    #[track_caller]
+    fn buried(&self) -> HashSet<u32> {
+        once_each(self.acknowledged.borrow().iter().flat_map(|batch| &batch.dead_lettered))
+    }
+}
+
+#[track_caller]
+fn once_each<'a>(ids: impl Iterator<Item = &'a CampaignId>) -> HashSet<u32> {
+    let mut seen = HashSet::new();
+    ids.for_each(|id| assert!(seen.insert(number(id)), "{id} is acknowledged twice"));
+    seen
+}
+
+fn number(id: &CampaignId) -> u32 {
+    id.as_str().parse().expect("a number")
+}
+
+fn synced(id: u32) -> Settled {
+    let campaign = Campaign {
+        id: id.to_string().into(),
+        name: String::new(),
+        status: String::new(),
+        budget: "1".into(),
+        impressions: 0,
+        clicks: 0,
+        conversions: 0,
+        created_at: SystemTime::UNIX_EPOCH,
+        payload: format!("payload of {id}").into(),
+    };
+    Settled::Synced(SyncedCampaign { campaign: Arc::new(campaign), synced_at: SystemTime::UNIX_EPOCH })
+}
+
+fn given_up(id: u32) -> Settled {
+    Settled::GivenUp(DeadLetter {
+        id: id.to_string().into(),
+        class: FailureClass::Rejected,
+        message: "404".into(),
+        attempts: 1,
+        payload: "{}".into(),
+        first_failed_at: SystemTime::UNIX_EPOCH,
+        last_failed_at: SystemTime::UNIX_EPOCH,
+    })
+}
+
+fn well(_: usize) -> Fate {
+    Fate::Well
+}
+
+#[test]
+fn a_full_batch_goes_out_at_once_and_what_is_left_after_its_linger() {
+    in_virtual_time(async {
+        let (scene, begun) = (Scene::new(10, well), Instant::now());
+        scene.keep(0..25);
+        sleep(2 * COMMIT + 2 * MS).await;
+        assert_eq!((scene.sizes(), scene.stored().len()), (vec![10, 10], 20));
+        sleep(LINGER + COMMIT).await;
+        assert_eq!((scene.sizes(), scene.stored()), (vec![10, 10, 5], (0..25).collect()));
+        let last = scene.store.attempts.borrow()[2].begun - begun;
+        assert!((LINGER..=LINGER + COMMIT + 2 * MS).contains(&last), "{last:?}");
+    });
+}
+
+#[test]
+fn an_entry_lingers_for_others_from_when_it_came() {
+    in_virtual_time(async {
+        let (scene, begun) = (Scene::new(10, well), Instant::now());
+        for id in 0..4 {
+            scene.keep([id]);
+            sleep(LINGER / 5).await;
+        }
+        sleep(LINGER).await;
+        assert_eq!(scene.sizes(), [4]);
+        let first = scene.store.attempts.borrow()[0].begun - begun;
+        assert!((LINGER..=LINGER + 2 * MS).contains(&first), "{first:?}");
+        // The next one lingers again.
+        scene.keep([4]);
+        sleep(LINGER - 2 * MS).await;
+        assert_eq!(scene.sizes(), [4]);
+        sleep(4 * MS).await;
+        assert_eq!(scene.sizes(), [4, 1]);
+    });
+}
+
+#[test]
+fn nothing_is_acknowledged_before_its_commit_and_all_of_it_after() {
+    in_virtual_time(async {
+        let scene = Scene::new(3, well);
+        scene.keep([1, 2]);
+        scene.actor.do_send(Keep(given_up(3)));
+        sleep(COMMIT - MS).await;
+        assert_eq!(scene.sizes(), [3]);
+        assert!(scene.acknowledged.borrow().is_empty());
+        sleep(3 * MS).await;
+        assert_eq!((scene.stored(), scene.buried()), (HashSet::from([1, 2]), HashSet::from([3])));
+        assert_eq!(*scene.store.buried.borrow(), HashSet::from([3]));
+    });
+}
+
+#[test]
+fn a_flush_sends_out_all_that_is_buffered_however_much_it_is() {
+    in_virtual_time(async {
+        let scene = Scene::new(10, well);
+        scene.keep(0..35);
+        scene.actor.do_send(Flush);
+        sleep(4 * COMMIT + 8 * MS).await;
+        assert_eq!((scene.sizes(), scene.stored().len()), (vec![10, 10, 10, 5], 35));
+        // It is over then: what comes later waits for others again.
+        scene.keep([100]);
+        sleep(LINGER / 2).await;
+        assert_eq!(scene.sizes().len(), 4);
+        scene.actor.do_send(Flush);
+        scene.actor.do_send(Flush);
+        sleep(2 * COMMIT).await;
+        assert_eq!((scene.sizes().len(), scene.stored().len()), (5, 36));
+    });
+}
+
+#[test]
+fn a_flush_of_nothing_is_forgotten() {
+    in_virtual_time(async {
+        let scene = Scene::new(10, well);
+        scene.actor.do_send(Flush);
+        scene.keep([1]);
+        sleep(LINGER / 2).await;
+        assert!(scene.sizes().is_empty());
+    });
+}
+
+#[test]
+fn a_database_that_needs_someone_is_reported_at_once() {
+    in_virtual_time(async {
+        let scene = Scene::new(1, |_| Fate::Broken);
+        scene.keep([1, 2, 3]);
+        sleep(SECOND).await;
+        assert_eq!((scene.sizes().len(), scene.alarms.borrow().len()), (1, 1));
+        assert_eq!(scene.alarms.borrow()[0].0, "broken");
+        assert!(scene.acknowledged.borrow().is_empty());
+    });
+}
