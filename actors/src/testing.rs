@@ -17,7 +17,7 @@ use actix::prelude::*;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 pub use memory_store::{CommitFault, MemoryStore};
 pub use scripted_platform::{Call, Play, ScriptedPlatform, Stamping, campaign_id, honest_page};
@@ -33,11 +33,15 @@ use crate::retry_policy::RetryPolicy;
 use crate::run::run_with;
 use crate::settings::{BatchLimits, Concurrency, PipelineSettings, RateLimit};
 
+/// Longer than any test's virtual time.
+const FOR_EVER: Duration = Duration::from_secs(2 * 365 * 86_400);
+
 /// Runs a future where time only passes when nobody has anything to do. Without IO: a real socket in such a test
-/// panics instead of racing the clock.
+/// panics instead of racing the clock, and so does a future that waits for something that never comes.
 pub fn in_virtual_time<T>(future: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
-    LocalSet::new().block_on(&runtime.expect("a runtime without IO needs nothing"), future)
+    let in_time = async { timeout(FOR_EVER, future).await.expect("what is waited for comes") };
+    LocalSet::new().block_on(&runtime.expect("a runtime without IO needs nothing"), in_time)
 }
 
 /// Settings of a small run: no limit, 8 sync actors, pages of 10, batches of 50 within 200 ms.
