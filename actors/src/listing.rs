@@ -24,15 +24,35 @@ pub(crate) enum Completeness {
 pub(crate) struct Listing {
     page_size: NonZeroU32,
     next_page: u32,
-    /// Set in the second pass: the last page of the first.
-    first_pass_pages: Option<u32>,
     pub(crate) listed: u64,
     pub(crate) distinct: u64,
     pub(crate) reported_total: Option<u64>,
+    pass: Pass,
+    end: Option<Completeness>,
+}
+
+/// One reading from the first page to the last.
+#[derive(Clone, Debug, Default)]
+struct Pass {
+    /// None in the first.
+    second: Option<SecondPass>,
+    entries: u64,
+    /// What the pass began with.
+    total: Option<u64>,
+    /// The platform's own list changed while it was read, so campaigns may have slipped between two pages.
+    total_changed: bool,
+    /// Some entries were not new.
+    saw_repeats: bool,
     /// Pages in a row without anything new.
     barren: u32,
-    saw_repeats: bool,
-    end: Option<Completeness>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SecondPass {
+    /// Of the first.
+    last_page: u32,
+    /// It has to prove the listing by itself; else it may end as soon as nothing is missing any more.
+    whole: bool,
 }
 
 impl Listing {
@@ -40,12 +60,10 @@ impl Listing {
         Self {
             page_size,
             next_page: 1,
-            first_pass_pages: None,
             listed: 0,
             distinct: 0,
             reported_total: None,
-            barren: 0,
-            saw_repeats: false,
+            pass: Pass::default(),
             end: None,
         }
     }
@@ -65,18 +83,23 @@ impl Listing {
         self.listed += entries;
         self.distinct += fresh;
         self.reported_total = total.or(self.reported_total);
-        self.saw_repeats |= fresh < entries;
-        self.barren = if fresh == 0 { self.barren + 1 } else { 0 };
+        self.pass.entries += entries;
+        self.pass.saw_repeats |= fresh < entries;
+        self.pass.barren = if fresh == 0 { self.pass.barren + 1 } else { 0 };
+        self.pass.total_changed |=
+            self.pass.total.is_some_and(|before| total.is_some_and(|now| now != before));
+        self.pass.total = self.pass.total.or(total);
         let page = self.next_page;
         self.next_page = page.saturating_add(1);
 
         let short_of_total = self.reported_total.is_some_and(|total| self.distinct < total);
         let says_end = entries == 0 || !has_more;
-        let pass_is_over = match self.first_pass_pages {
+        let pass_is_over = match self.pass.second {
             // `has_more: false` short of the total is not believed before the next page confirms it.
-            None => entries == 0 || (!has_more && !short_of_total) || self.barren >= MAX_BARREN_PAGES,
-            // The second pass only looks for what the first has missed.
-            Some(pages) => says_end || !short_of_total || page > pages,
+            None => entries == 0 || (!has_more && !short_of_total) || self.pass.barren >= MAX_BARREN_PAGES,
+            Some(SecondPass { last_page, whole }) => {
+                says_end || (!whole && !short_of_total) || page >= last_page.saturating_add(MAX_BARREN_PAGES)
+            }
         };
         if pass_is_over {
             self.end_pass(page, says_end, short_of_total);
@@ -101,17 +124,24 @@ impl Listing {
     }
 
     fn end_pass(&mut self, page: u32, says_end: bool, short_of_total: bool) {
-        let all_agree = says_end
-            && match self.reported_total {
-                Some(total) => self.distinct == total,
-                None => !self.saw_repeats,
-            };
-        if all_agree || (self.first_pass_pages.is_some() && !short_of_total && !self.beyond_total()) {
+        let pass = &self.pass;
+        let proven = match (pass.second, self.reported_total) {
+            _ if pass.total_changed => false,
+            (None, Some(total)) => says_end && self.distinct == total,
+            (None, None) => says_end && !pass.saw_repeats,
+            (Some(SecondPass { whole: true, .. }), total) => says_end && Some(pass.entries) == total,
+            (Some(SecondPass { whole: false, .. }), total) => Some(self.distinct) == total,
+        };
+        let shifted = short_of_total && pass.saw_repeats;
+        if proven {
             self.end = Some(Completeness::Proven);
-        } else if short_of_total && self.saw_repeats && self.first_pass_pages.is_none() {
-            // Campaigns that shifted between pages stood on two, and others on none.
-            self.first_pass_pages = Some(page);
+        } else if pass.second.is_none() && (shifted || pass.total_changed) {
+            // Campaigns that shifted between pages while they were read stood on two, and others on none.
+            let second = SecondPass { last_page: page, whole: pass.total_changed };
+            self.pass = Pass { second: Some(second), ..Pass::default() };
             self.next_page = 1;
+        } else if pass.total_changed {
+            self.end_unproven(page, "and the number changed each time while they were read");
         } else if says_end {
             self.end_unproven(page, "where the platform says that it ends");
         } else {
@@ -120,10 +150,6 @@ impl Listing {
                 "and the last pages brought nothing new although more are said to follow",
             );
         }
-    }
-
-    fn beyond_total(&self) -> bool {
-        self.reported_total.is_some_and(|total| self.distinct > total)
     }
 
     fn end_unproven(&mut self, pages: u32, how: &str) {

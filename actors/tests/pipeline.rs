@@ -250,6 +250,30 @@ fn campaigns_that_shift_between_pages_are_found_by_a_second_pass() {
 }
 
 #[test]
+fn a_campaign_that_slips_to_an_earlier_page_because_another_was_deleted_is_found() {
+    let asked = Cell::new(0);
+    let platform = ScriptedPlatform::obliging(0).listing(move |request| {
+        asked.set(asked.get() + 1);
+        let all = honest_page(
+            50,
+            actors::model::PageRequest { page: 1, limit: NonZeroU32::new(50).expect("not zero") },
+        );
+        // After the first page, the platform loses its first campaign: all others move up by one.
+        let gone = usize::from(asked.get() > 1);
+        let left: Vec<_> = all.entries.into_iter().skip(gone).collect();
+        let page = left.chunks(10).nth(request.page as usize - 1).unwrap_or_default().to_vec();
+        Page {
+            entries: page,
+            has_more: (request.page as usize) * 10 < left.len(),
+            total: Some(left.len() as u64),
+        }
+    });
+    let (report, platform, _) = run(settings(), platform, MemoryStore::default());
+    assert_eq!((report.status, report.campaigns.stored), (Status::Complete, 50));
+    assert!(platform.synced().contains_key(&10), "it slipped from the second page to the first");
+}
+
+#[test]
 fn a_total_that_promises_too_much_or_too_little_is_partial() {
     for promised in [90, 110] {
         let platform = ScriptedPlatform::obliging(0)
