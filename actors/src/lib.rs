@@ -30,7 +30,7 @@ pub mod retry_policy;
 mod sliding_log;
 mod stamp_rule;
 
-pub mod supervision;
+mod supervision;
 
 pub mod progress;
 pub mod report;

@@ -24,16 +24,11 @@ use crate::settings::RestartIntensity;
 
 /// The kinds of actor that are supervised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ActorKind {
-    /// `AuthActor`
+pub(crate) enum ActorKind {
     Auth,
-    /// `PagerActor`
     Pager,
-    /// `RateLimiter`
     RateLimiter,
-    /// `SyncActor`
     Sync,
-    /// `StoreActor`
     Store,
 }
 
