@@ -29,6 +29,10 @@ Exit codes of run and demo:
   3    partial: a campaign was given up on, or the listing could not be proven complete
   130  interrupted; what was acknowledged is stored";
 
+const MOCK_EMAIL_HELP: &str = "\
+Login that is accepted, with the password of AD_PLATFORM_PASSWORD (else for-trying-things-out) \
+[env: AD_PLATFORM_EMAIL] [default: demo@example.com]";
+
 /// The commands.
 #[derive(Subcommand)]
 pub enum Command {
@@ -244,9 +248,8 @@ pub struct MockPlatformArgs {
     /// Seed of the campaigns and the faults [default: 1]
     #[arg(long, value_name = "N")]
     pub seed: Option<String>,
-    /// Login that is accepted, with the password of AD_PLATFORM_PASSWORD (else for-trying-things-out)
-    /// [env: AD_PLATFORM_EMAIL] [default: demo@example.com]
-    #[arg(long)]
+    /// The login that is accepted. (Its help is an attribute: rustdoc takes the default for a link.)
+    #[arg(long, help = MOCK_EMAIL_HELP)]
     pub email: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
