@@ -8,12 +8,13 @@ mod error;
 mod migrations;
 mod reading;
 mod session;
+mod spent;
 mod storable;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use actors::model::{AccountId, Batch, CampaignId, Run};
+use actors::model::{AccountId, Batch, CampaignId, Run, Spent};
 use actors::ports::{Store, StoreError};
 use actors::report::AccountReport;
 use bb8::{ManageConnection, Pool, PooledConnection};
@@ -191,6 +192,18 @@ impl Store for PgStore {
             return Ok(());
         }
         self.with("store a batch in", async |session| commit::commit(session, run, batch).await).await
+    }
+
+    async fn load_spent(&self, account: &AccountId) -> Result<Spent, StoreError> {
+        self.with("read what was spent of the limits", async |session| spent::load(session, account).await)
+            .await
+    }
+
+    async fn save_spent(&self, account: &AccountId, spent: &Spent) -> Result<(), StoreError> {
+        self.with("record what is spent of the limits", async |session| {
+            spent::save(session, account, spent).await
+        })
+        .await
     }
 
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {

@@ -6,7 +6,9 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use actors::model::{AccountId, Batch, Campaign, CampaignId, DeadLetter, FailureClass, Run, SyncedCampaign};
+use actors::model::{
+    AccountId, Batch, Campaign, CampaignId, DeadLetter, FailureClass, Run, Spent, SyncedCampaign,
+};
 use actors::ports::{Store, StoreError};
 use actors::report::{AccountReport, Problem, ProblemClass, Status};
 use campaign_sync::private_postgres::{
@@ -695,4 +697,35 @@ async fn a_pool_that_is_used_up_says_so() {
         outcome = database.store.begin_run(&account) => unavailable(outcome),
     };
     assert!(message.contains("all 8 connections were in use"), "{message}");
+}
+
+#[tokio::test]
+async fn what_was_spent_grows_older_by_the_servers_clock_and_is_replaced_as_a_whole() {
+    let database = Database::new().await;
+    let (acme, other) = (AccountId::from(ACCOUNT), AccountId::from("other"));
+    assert_eq!(database.store.load_spent(&acme).await, Ok(Spent::default()));
+    let minute = Duration::from_secs(60);
+    let spent = Spent { counted: vec![(minute, 3), (2 * minute, 4)], leased: (minute, 5) };
+    database.store.save_spent(&acme, &spent).await.unwrap();
+    let loaded = database.store.load_spent(&acme).await.unwrap();
+    let counts = |spent: &Spent| spent.counted.iter().map(|(_, count)| *count).collect::<Vec<_>>();
+    assert_eq!((counts(&loaded), loaded.leased.1), (vec![3, 4], 5));
+    assert!(loaded.counted[0].0 >= minute && loaded.counted[1].0 >= 2 * minute, "{loaded:?}");
+    assert!(loaded.leased.0 <= minute && loaded.leased.0 > Duration::from_secs(30), "{loaded:?}");
+    assert_eq!(database.store.load_spent(&other).await, Ok(Spent::default()));
+
+    // A lease whose time is over has been counted, at its end.
+    database
+        .sql
+        .execute(
+            "UPDATE spent_permits SET counted_by = ARRAY(SELECT unnest(counted_by) - interval '2 min')",
+            &[],
+        )
+        .await
+        .unwrap();
+    let loaded = database.store.load_spent(&acme).await.unwrap();
+    assert_eq!((counts(&loaded), loaded.leased.1), (vec![5, 3, 4], 0));
+
+    database.store.save_spent(&acme, &Spent::default()).await.unwrap();
+    assert_eq!(database.store.load_spent(&acme).await, Ok(Spent::default()));
 }

@@ -23,6 +23,7 @@ mod store_actor;
 mod sync_actor;
 
 mod jitter;
+mod ledger;
 pub mod lower_bound;
 pub mod permit;
 mod rate_limiter;

@@ -256,3 +256,12 @@ impl Batch {
         self.len() == 0
     }
 }
+
+/// What an account has spent of its rate limits, in time from now. Whoever comes next has to assume it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Requests that the platform has counted: how long ago at the least, and how many; the youngest first.
+    pub counted: Vec<(Duration, u32)>,
+    /// Requests that it may yet count: for how long from now at the most, and how many.
+    pub leased: (Duration, u32),
+}

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::model::{
     AccessToken, AccountId, Batch, Campaign, CampaignId, FailureClass, IdempotencyKey, Login, Page,
-    PageRequest, Run, SyncedCampaign,
+    PageRequest, Run, Spent, SyncedCampaign,
 };
 use crate::permit::Permit;
 use crate::report::AccountReport;
@@ -83,6 +83,12 @@ pub trait Store: 'static {
 
     /// Stores all of the batch in one transaction, or nothing. Repeating a committed batch changes nothing.
     async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError>;
+
+    /// What the account's last process, however it ended, has spent of the limits and may have.
+    async fn load_spent(&self, account: &AccountId) -> Result<Spent, StoreError>;
+
+    /// Replaces the record of what the account has spent; durable when it returns.
+    async fn save_spent(&self, account: &AccountId, spent: &Spent) -> Result<(), StoreError>;
 
     /// Closes the run with its report.
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError>;

@@ -14,11 +14,13 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::jitter::Jitter;
+use crate::ledger::Ledger;
 use crate::lower_bound::lower_bound;
+use crate::model::Spent;
 use crate::permit::{Answer, Endpoint, Fate, Permit, PermitEvent};
 use crate::progress::{ProgressSender, QuotaWait};
 use crate::report::RequestCounts;
-use crate::settings::{COOL_DOWN_JITTER, LONGEST_COOL_DOWN, RateLimit};
+use crate::settings::{COOL_DOWN_JITTER, LEDGER_RETRY, LONGEST_COOL_DOWN, RateLimit};
 use crate::sliding_log::{Availability, SlidingLog, Slot};
 use crate::stamp_rule::Latencies;
 
@@ -65,6 +67,11 @@ pub(crate) struct CoolDown {
 #[rtype(result = "()")]
 pub(crate) struct CloseDoor;
 
+/// The run is over: gives back what was leased and not sent.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct SettleSpent;
+
 /// Asks what was sent so far.
 #[derive(Debug, Message)]
 #[rtype(result = "Tally")]
@@ -97,6 +104,8 @@ struct Granted {
 /// See the module.
 pub(crate) struct RateLimiter {
     origin: Instant,
+    /// The limiter's time at its origin: what was spent before it lies before that, and no time is negative.
+    past: Duration,
     logs: Vec<SlidingLog>,
     request_timeout: Duration,
     latencies: Latencies,
@@ -107,6 +116,7 @@ pub(crate) struct RateLimiter {
     closed: bool,
     timer: Option<SpawnHandle>,
     requests: RequestCounts,
+    ledger: Option<Ledger>,
     jitter: Jitter,
     progress: Rc<ProgressSender>,
 }
@@ -120,6 +130,7 @@ impl RateLimiter {
     ) -> Self {
         Self {
             origin: Instant::now(),
+            past: limits.iter().map(|limit| limit.window() + limit.margin()).max().unwrap_or_default(),
             logs: limits.iter().copied().map(SlidingLog::new).collect(),
             request_timeout,
             latencies: Latencies::new(limits.iter().map(|limit| limit.window()).min(), request_timeout),
@@ -130,8 +141,37 @@ impl RateLimiter {
             closed: false,
             timer: None,
             requests: RequestCounts::default(),
+            ledger: None,
             jitter,
             progress,
+        }
+    }
+
+    /// Goes on from what was spent before, and keeps a record for who comes after.
+    pub(crate) fn with_ledger(mut self, ledger: Option<Ledger>, spent: &Spent) -> Self {
+        self.ledger = ledger;
+        let counted =
+            spent.counted.iter().filter_map(|(ago, count)| Some((self.past.checked_sub(*ago)?, *count)));
+        let leased = (self.past + spent.leased.0, spent.leased.1);
+        let most = self.logs.iter().map(|log| log.limit().requests()).max().unwrap_or(0);
+        for (at, count) in counted.chain([leased]).collect::<Vec<_>>() {
+            for _ in 0..most.min(count as usize) {
+                let slot = self.next_slot;
+                self.next_slot += 1;
+                self.count_at(slot, at);
+            }
+        }
+        self
+    }
+
+    fn now(&self) -> Duration {
+        self.past + self.origin.elapsed()
+    }
+
+    fn count_at(&mut self, slot: Slot, stamp: Duration) {
+        for log in &mut self.logs {
+            log.stamp(slot, stamp);
+            log.settle(slot);
         }
     }
 
@@ -142,8 +182,12 @@ impl RateLimiter {
         }
         let mut quota_wait = None;
         while let Some(queue) = self.first_in_line() {
-            let now = self.origin.elapsed();
+            let now = self.now();
             match self.availability(now) {
+                (Availability::Now, _) if self.ledger.as_ref().is_some_and(|ledger| !ledger.allows(now)) => {
+                    quota_wait = Some(self.quota_wait(None, "the record of what was spent".to_owned()));
+                    break;
+                }
                 (Availability::Now, _) => self.grant(queue, now, ctx),
                 (Availability::At(due), because) => {
                     let wait = due.saturating_sub(now);
@@ -157,6 +201,7 @@ impl RateLimiter {
                 }
             }
         }
+        self.extend_lease(ctx);
         let requests = self.requests;
         let latency = self.latencies.mean();
         self.progress.send_modify(|progress| {
@@ -164,6 +209,40 @@ impl RateLimiter {
             progress.latency = latency;
             progress.quota = quota_wait;
         });
+    }
+
+    /// Records what may be sent next, before it is needed.
+    fn extend_lease(&mut self, ctx: &mut Context<Self>) {
+        let (now, waiting) = (self.now(), self.waiting());
+        if waiting == 0 {
+            return;
+        }
+        let grantable = self.logs.iter().map(|log| log.room(now, waiting)).min().unwrap_or(0);
+        let Some(more) = self.ledger.as_ref().and_then(|ledger| ledger.due(now, grantable)) else { return };
+        let (counted, in_flight) = (self.counted(), self.granted.len());
+        let Some(ledger) = &mut self.ledger else { return };
+        let (record, lease) = ledger.extend(now, more, counted.into_iter(), in_flight);
+        ctx.spawn(record.into_actor(self).map(move |kept, limiter, ctx| {
+            let kept = matches!(kept, Ok(Ok(())));
+            if let Some(ledger) = &mut limiter.ledger {
+                ledger.conclude(kept.then_some(lease));
+            }
+            if kept {
+                limiter.serve(ctx);
+            } else {
+                // Its keeper panicked and comes back, or has told the pipeline why it cannot go on.
+                ctx.run_later(LEDGER_RETRY, |limiter, ctx| limiter.serve(ctx));
+            }
+        }));
+    }
+
+    /// The stamps of the longest window: they hold those of all others.
+    fn counted(&self) -> Vec<Duration> {
+        self.logs.iter().max_by_key(|log| log.limit().window()).map(SlidingLog::settled).unwrap_or_default()
+    }
+
+    fn waiting(&self) -> usize {
+        self.queues.iter().map(VecDeque::len).sum()
     }
 
     /// The first queue in which somebody still waits.
@@ -204,6 +283,9 @@ impl RateLimiter {
             let taken = log.take(now, slot);
             debug_assert!(taken, "a log that had room a moment ago has it still");
         }
+        if let Some(ledger) = &mut self.ledger {
+            ledger.spend();
+        }
         self.granted.insert(slot, Granted { endpoint: waiting.endpoint, retry: waiting.retry, sent: None });
         let permit = Permit::new(slot, ctx.address().recipient());
         // Refused, the permit is dropped, and so given back.
@@ -212,14 +294,14 @@ impl RateLimiter {
 
     fn quota_wait(&self, due: Option<Duration>, because: String) -> QuotaWait {
         QuotaWait {
-            waiting: self.queues.iter().map(VecDeque::len).sum(),
-            until: due.map(|due| self.origin + due),
+            waiting: self.waiting(),
+            until: due.map(|due| self.origin + due.saturating_sub(self.past)),
             because,
         }
     }
 
     fn note(&mut self, PermitEvent { slot, at, fate }: PermitEvent) {
-        let at = at.saturating_duration_since(self.origin);
+        let at = self.past + at.saturating_duration_since(self.origin);
         if fate == Fate::Sent {
             return self.note_sent(slot, at);
         }
@@ -248,10 +330,7 @@ impl RateLimiter {
             Fate::Answered(_) => at,
             _ => rule.unanswered(sent, at, self.request_timeout),
         };
-        for log in &mut self.logs {
-            log.stamp(slot, stamp);
-            log.settle(slot);
-        }
+        self.count_at(slot, stamp);
     }
 
     fn note_sent(&mut self, slot: Slot, at: Duration) {
@@ -276,9 +355,12 @@ impl Actor for RateLimiter {
 }
 
 impl Supervised for RateLimiter {
-    /// Who waits is part of the value; only the timer was lost.
+    /// Who waits is part of the value; the timer was lost, and the word on a record that may have been kept.
     fn restarting(&mut self, ctx: &mut Context<Self>) {
         self.timer = None;
+        if let Some(ledger) = &mut self.ledger {
+            ledger.conclude(None);
+        }
         self.serve(ctx);
     }
 }
@@ -324,7 +406,7 @@ impl Handler<CoolDown> for RateLimiter {
                 .unwrap_or(Duration::from_secs(60))
         };
         let wait = retry_after.unwrap_or_else(own_guess).min(LONGEST_COOL_DOWN);
-        let until = self.origin.elapsed() + wait + self.jitter.up_to(COOL_DOWN_JITTER);
+        let until = self.now() + wait + self.jitter.up_to(COOL_DOWN_JITTER);
         self.cooling_until = self.cooling_until.max(Some(until));
         warn!(
             wait_ms = wait.as_millis(),
@@ -338,14 +420,27 @@ impl Handler<CloseDoor> for RateLimiter {
     type Result = ();
 
     fn handle(&mut self, CloseDoor: CloseDoor, _: &mut Context<Self>) {
-        debug!(
-            waiting = self.queues.iter().map(VecDeque::len).sum::<usize>(),
-            "no more permits are handed out"
-        );
+        debug!(waiting = self.waiting(), "no more permits are handed out");
         self.closed = true;
         for waiting in self.queues.iter_mut().flat_map(|queue| queue.drain(..)) {
             let _ = waiting.reply.send(Err(DoorClosed));
         }
+    }
+}
+
+impl Handler<SettleSpent> for RateLimiter {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, SettleSpent: SettleSpent, _: &mut Context<Self>) -> Self::Result {
+        let (now, counted, in_flight) = (self.now(), self.counted(), self.granted.len());
+        let record = self.ledger.as_mut().map(|ledger| ledger.settle(now, counted.into_iter(), in_flight));
+        let settle = async move {
+            if let Some(record) = record {
+                // What cannot be kept leaves the last record, which says more.
+                let _ = record.await;
+            }
+        };
+        Box::pin(settle.into_actor(self))
     }
 }
 

@@ -12,12 +12,13 @@ use tracing::{Instrument, info_span, warn};
 
 use crate::auth_actor::{AuthActor, GetToken};
 use crate::jitter::Jitter;
-use crate::model::Run;
+use crate::ledger::Ledger;
+use crate::model::{Run, Spent};
 use crate::pager_actor::PagerActor;
 use crate::pipeline::{Crew, Outcome, Pipeline, Stop};
-use crate::ports::{Platform, Store};
+use crate::ports::{Platform, Store, StoreError};
 use crate::progress::ProgressSender;
-use crate::rate_limiter::{GetTally, RateLimiter, Tally};
+use crate::rate_limiter::{GetTally, RateLimiter, SettleSpent, Tally};
 use crate::report::{
     AccountReport, CampaignCounts, Problem, ProblemClass, RequestCounts, RestartCounts, Status,
 };
@@ -52,22 +53,18 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     on_hired: impl FnOnce(&Addr<RateLimiter>),
 ) -> AccountReport {
     let account = settings.account.clone();
-    let run = match store.begin_run(&account).await {
-        Ok(run) => run,
-        Err(error) => {
-            let problem = Problem { class: ProblemClass::StoreFailed, message: error.to_string() };
+    let begun = async { Ok((store.begin_run(&account).await?, store.load_spent(&account).await?)) };
+    let (run, spent) = match begun.await {
+        Ok(begun) => begun,
+        Err(StoreError::Unavailable(error) | StoreError::Refused(error) | StoreError::Broken(error)) => {
+            let problem = Problem { class: ProblemClass::StoreFailed, message: error };
             return report(&settings, None, failed(problem), Tally::default(), Duration::ZERO);
         }
     };
     let span = info_span!("run", account = %account, run = %run.id);
-    let (outcome, tally, duration) = async {
-        let begun = Instant::now();
-        let (outcome, tally) =
-            sync(settings.clone(), platform, store.clone(), progress, shutdown, on_hired, run.clone()).await;
-        (outcome, tally, begun.elapsed())
-    }
-    .instrument(span)
-    .await;
+    let hiring = Hiring { settings: &settings, run: &run, spent, progress: Rc::new(progress) };
+    let sync = sync(hiring, platform, store.clone(), shutdown, on_hired);
+    let (outcome, tally, duration) = sync.instrument(span).await;
     let mut report = report(&settings, Some(&run), outcome, tally, duration);
     match tokio::time::timeout(FINISH_PATIENCE, store.finish_run(&run, &report)).await {
         Ok(Ok(())) => {}
@@ -85,23 +82,21 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
 }
 
 async fn sync<P: Platform, S: Store>(
-    settings: PipelineSettings,
+    hiring: Hiring<'_>,
     platform: Rc<P>,
     store: Rc<S>,
-    progress: ProgressSender,
     shutdown: impl Future<Output = ()> + 'static,
     on_hired: impl FnOnce(&Addr<RateLimiter>),
-    run: Run,
-) -> (Outcome, Tally) {
+) -> (Outcome, Tally, Duration) {
+    let begun = Instant::now();
     let (outcome, ended) = oneshot::channel();
     let mut tasks = Tasks::default();
     let mut limiter = None;
     let (pipeline, life) = spawn_child(|pipeline: &Addr<Pipeline>| {
-        let progress = Rc::new(progress);
-        let crew = hire_crew(&settings, platform, store, &run, &progress, pipeline, &mut tasks);
+        let crew = hiring.crew(platform, store, pipeline, &mut tasks);
         on_hired(&crew.limiter);
         limiter = Some(crew.limiter.clone());
-        Pipeline::new(settings.clone(), run, crew, progress, outcome)
+        Pipeline::new(hiring.settings.clone(), hiring.run.clone(), crew, hiring.progress, outcome)
     });
     tasks.0.push(life.abort_handle());
     let stop = pipeline.clone();
@@ -120,52 +115,66 @@ async fn sync<P: Platform, S: Store>(
             failed(Problem { class: ProblemClass::RestartIntensityExceeded, message })
         }
     };
-    let tally = match limiter {
-        Some(limiter) => limiter.send(GetTally).await.unwrap_or_default(),
-        None => Tally::default(),
-    };
+    let duration = begun.elapsed();
+    let mut tally = Tally::default();
+    if let Some(limiter) = limiter {
+        // A limiter that is gone has left its last record, which says more.
+        let _ = tokio::time::timeout(FINISH_PATIENCE, limiter.send(SettleSpent)).await;
+        tally = limiter.send(GetTally).await.unwrap_or_default();
+    }
     drop(tasks);
     // Aborted tasks are dropped when the runtime next comes to them.
     tokio::task::yield_now().await;
-    (outcome, tally)
+    (outcome, tally, duration)
 }
 
-fn hire_crew<P: Platform, S: Store>(
-    settings: &PipelineSettings,
-    platform: Rc<P>,
-    store: Rc<S>,
-    run: &Run,
-    progress: &Rc<ProgressSender>,
-    pipeline: &Addr<Pipeline>,
-    tasks: &mut Tasks,
-) -> Crew {
-    let one = RestartIntensity::SINGLETON;
-    let jitter = Jitter::seeded(settings.seed);
-    let supervisor = || pipeline.clone().recipient();
+/// What all actors of a run are made from.
+struct Hiring<'a> {
+    settings: &'a PipelineSettings,
+    run: &'a Run,
+    spent: Spent,
+    progress: Rc<ProgressSender>,
+}
 
-    let (acknowledge, alarm) = (pipeline.clone().recipient(), pipeline.clone().recipient());
-    let store = StoreActor::new(store, run.clone(), settings.batch, acknowledge, alarm, progress.clone());
-    let store = tasks.keep(guard(ActorKind::Store, one, supervisor(), store));
+impl Hiring<'_> {
+    fn crew<P: Platform, S: Store>(
+        &self,
+        platform: Rc<P>,
+        store: Rc<S>,
+        pipeline: &Addr<Pipeline>,
+        tasks: &mut Tasks,
+    ) -> Crew {
+        let Self { settings, run, spent, progress } = self;
+        let one = RestartIntensity::SINGLETON;
+        let jitter = Jitter::seeded(settings.seed);
+        let supervisor = || pipeline.clone().recipient();
 
-    let limiter =
-        RateLimiter::new(&settings.rate_limits, settings.request_timeout, jitter.clone(), progress.clone());
-    let limiter = tasks.keep(guard(ActorKind::RateLimiter, one, supervisor(), limiter));
+        let (acknowledge, alarm) = (pipeline.clone().recipient(), pipeline.clone().recipient());
+        let store =
+            StoreActor::new(store, (*run).clone(), settings.batch, acknowledge, alarm, progress.clone());
+        let store = tasks.keep(guard(ActorKind::Store, one, supervisor(), store));
 
-    let auth = AuthActor::new(platform.clone(), limiter.clone(), settings.retry, jitter.clone());
-    let auth: Recipient<GetToken> = tasks.keep(guard(ActorKind::Auth, one, supervisor(), auth)).recipient();
+        let limits = &settings.rate_limits;
+        let limiter = RateLimiter::new(limits, settings.request_timeout, jitter.clone(), progress.clone())
+            .with_ledger(Ledger::new(store.clone().recipient(), limits), spent);
+        let limiter = tasks.keep(guard(ActorKind::RateLimiter, one, supervisor(), limiter));
 
-    let requester = Requester { auth, limiter: limiter.clone(), retry: settings.retry, jitter };
-    let pager = PagerActor { platform: platform.clone(), requester: requester.clone() };
-    let pager = tasks.keep(guard(ActorKind::Pager, one, supervisor(), pager)).recipient();
+        let auth = AuthActor::new(platform.clone(), limiter.clone(), settings.retry, jitter.clone());
+        let auth: Recipient<GetToken> =
+            tasks.keep(guard(ActorKind::Auth, one, supervisor(), auth)).recipient();
 
-    let hire = move || {
-        let actor = SyncActor { platform: platform.clone(), requester: requester.clone() };
-        let (address, life) = spawn_child(|_| actor);
-        (address.recipient(), life)
-    };
-    let (keep, flush, find_settled) =
-        (store.clone().recipient(), store.clone().recipient(), store.recipient());
-    Crew { pager, limiter, keep, flush, find_settled, hire: Box::new(hire) }
+        let requester = Requester { auth, limiter: limiter.clone(), retry: settings.retry, jitter };
+        let pager = PagerActor { platform: platform.clone(), requester: requester.clone() };
+        let pager = tasks.keep(guard(ActorKind::Pager, one, supervisor(), pager)).recipient();
+
+        let hire = move || {
+            let actor = SyncActor { platform: platform.clone(), requester: requester.clone() };
+            let (address, life) = spawn_child(|_| actor);
+            (address.recipient(), life)
+        };
+        let (keep, flush) = (store.clone().recipient(), store.clone().recipient());
+        Crew { pager, limiter, keep, flush, find_settled: store.recipient(), hire: Box::new(hire) }
+    }
 }
 
 /// Ends with the run, whichever way the run ends.

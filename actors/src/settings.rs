@@ -195,3 +195,6 @@ pub const MAX_BARREN_PAGES: u32 = 3;
 /// Campaigns that are kept ready for each `SyncActor`. A page may have to be asked for several times, and waits for
 /// its permit behind what is ready; meanwhile nobody should be idle.
 pub const READY_PER_SYNC_ACTOR: usize = 4;
+
+/// How soon a record of what was spent is tried again where its keeper has just panicked.
+pub const LEDGER_RETRY: Duration = Duration::from_millis(100);

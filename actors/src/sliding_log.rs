@@ -100,6 +100,21 @@ impl SlidingLog {
         self.stamps.0.borrow_mut().remove(slot);
     }
 
+    /// How many requests could be granted at once now, of so many that are asked for.
+    pub(crate) fn room(&self, now: Duration, asked: usize) -> usize {
+        let log = self.stamps.0.borrow();
+        let unused = log.capacity.saturating_sub(log.by_stamp.len());
+        let expired = log.by_stamp.iter().take_while(|&&(stamp, _)| stamp.saturating_add(log.period) <= now);
+        (unused + expired.take(asked).count()).min(asked)
+    }
+
+    /// The stamps that will not change any more, in ascending order.
+    pub(crate) fn settled(&self) -> Vec<Duration> {
+        let log = self.stamps.0.borrow();
+        let settled = log.by_stamp.iter().filter(|(_, slot)| !log.in_flight.contains_key(slot));
+        settled.map(|&(stamp, _)| stamp).collect()
+    }
+
     fn ask(&self, now: Duration, intent: Intent) -> bool {
         self.decision_time.0.set(now);
         self.stamps.0.borrow_mut().intent = intent;

@@ -10,6 +10,7 @@ use actix::prelude::*;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, warn};
 
+use crate::ledger::KeepSpent;
 use crate::model::{Batch, CampaignId, DeadLetter, FailureClass, Run, SyncedCampaign};
 use crate::ports::{Store, StoreError};
 use crate::progress::ProgressSender;
@@ -278,21 +279,42 @@ impl<S: Store> Handler<FindSettled> for StoreActor<S> {
 
     fn handle(&mut self, FindSettled(ids): FindSettled, _: &mut Context<Self>) -> Self::Result {
         let (store, run) = (self.store.clone(), self.run.clone());
-        let find = async move {
-            let begun = Instant::now();
-            let mut wait = BACKOFF;
-            loop {
-                match store.settled(&run, &ids).await {
-                    Err(StoreError::Unavailable(cause)) if begun.elapsed() < DATABASE_PATIENCE => {
-                        warn!(%cause, wait_ms = wait.as_millis(), "the database is away, waiting for it");
-                        sleep(wait).await;
-                        wait = (wait * 2).min(BACKOFF_CAP);
-                    }
-                    answer => return answer,
-                }
-            }
-        };
+        let find = async move { patiently(async || store.settled(&run, &ids).await).await };
         Box::pin(find.into_actor(self))
+    }
+}
+
+impl<S: Store> Handler<KeepSpent> for StoreActor<S> {
+    type Result = ResponseActFuture<Self, Result<(), StoreError>>;
+
+    fn handle(&mut self, KeepSpent(spent): KeepSpent, _: &mut Context<Self>) -> Self::Result {
+        let (store, run) = (self.store.clone(), self.run.clone());
+        let keep = async move {
+            // Written late, its times are taken from then: later than they were, so the next process waits longer.
+            patiently(async || store.save_spent(&run.account, &spent).await).await
+        };
+        Box::pin(keep.into_actor(self).map(|kept, actor, _| {
+            if let Err(error) = &kept {
+                actor.break_off(format!("what was spent of the rate limit cannot be recorded: {error}"));
+            }
+            kept
+        }))
+    }
+}
+
+/// Repeats what a database that is away could not do.
+async fn patiently<T>(mut attempt: impl AsyncFnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let begun = Instant::now();
+    let mut wait = BACKOFF;
+    loop {
+        match attempt().await {
+            Err(StoreError::Unavailable(cause)) if begun.elapsed() < DATABASE_PATIENCE => {
+                warn!(%cause, wait_ms = wait.as_millis(), "the database is away, waiting for it");
+                sleep(wait).await;
+                wait = (wait * 2).min(BACKOFF_CAP);
+            }
+            answer => return answer,
+        }
     }
 }
 

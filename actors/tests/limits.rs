@@ -114,3 +114,53 @@ fn a_platform_that_only_answers_429_ends_in_dead_letters_and_not_in_a_hang() {
     let report = in_virtual_time(run_to_end(limited(vec![limit(10, MINUTE)], 4), &platform, &store));
     assert_eq!((report.status, report.campaigns.dead_lettered), (Status::Partial, 3));
 }
+
+#[test]
+fn runs_that_are_killed_at_any_moment_and_followed_at_once_never_exceed_the_limit_together() {
+    let window = Duration::from_secs(1);
+    for stamping in [Stamping::AtSending, Stamping::Anywhere] {
+        let platform = ScriptedPlatform::obliging(5_000)
+            .answering_within(Duration::from_millis(5)..=Duration::from_millis(50))
+            .stamping(stamping);
+        let (platform, store) = (Rc::new(platform), Rc::new(MemoryStore::default()));
+        in_virtual_time(async {
+            for run in 0..40_u64 {
+                let until_killed = Duration::from_millis(1 + run * 739 % 2500);
+                let killed = run_to_end(limited(vec![limit(40, window)], 16), &platform, &store);
+                let _ = tokio::time::timeout(until_killed, killed).await;
+            }
+        });
+        let most = platform.most_in_a_window(window);
+        assert!(most <= 40, "{most} in a second");
+        assert!(platform.calls().len() > 300, "it did not only wait: {} requests", platform.calls().len());
+    }
+}
+
+#[test]
+fn what_was_spent_is_recorded_ten_times_a_window_and_not_for_each_request() {
+    let platform = ScriptedPlatform::obliging(2_000)
+        .answering_within(Duration::from_millis(5)..=Duration::from_millis(10));
+    let (platform, store) = (Rc::new(platform), Rc::new(MemoryStore::default()));
+    let report =
+        in_virtual_time(run_to_end(limited(vec![limit(400, Duration::from_secs(1))], 16), &platform, &store));
+    assert_eq!(report.status, Status::Complete);
+    assert!(store.records() <= 20 * report.lower_bound.as_secs() + 20, "{} records", store.records());
+    let windows = report.lower_bound.as_secs_f64() / 1.0;
+    assert!(report.duration.as_secs_f64() < windows * 1.03 + 0.2, "{:?}", report.duration);
+}
+
+#[test]
+fn a_run_that_ended_well_makes_the_next_wait_no_longer_than_its_requests_did() {
+    let platform =
+        ScriptedPlatform::obliging(7).answering_within(Duration::from_millis(5)..=Duration::from_millis(5));
+    let (platform, store) = (Rc::new(platform), Rc::new(MemoryStore::default()));
+    in_virtual_time(async {
+        let limits = || limited(vec![limit(10, MINUTE)], 8);
+        // A login, a page and 7 campaigns: one permit of the window is left over.
+        assert!(run_to_end(limits(), &platform, &store).await.duration < Duration::from_secs(1));
+        let second = run_to_end(limits(), &platform, &store).await;
+        assert!(second.duration > MINUTE - Duration::from_secs(1), "{:?}", second.duration);
+        assert!(second.duration < MINUTE + Duration::from_secs(1), "{:?}", second.duration);
+    });
+    assert_eq!(platform.most_in_a_window(MINUTE), 10);
+}

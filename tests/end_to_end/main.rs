@@ -1,5 +1,6 @@
 //! The real binary, with real HTTP against the mock platform and real rows in a real PostgreSQL.
 
 mod commands;
+mod kills;
 mod main_job;
 mod support;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{AccountId, Campaign};
+use crate::model::{AccountId, Campaign, Spent};
 use crate::progress::Progress;
 use crate::report::AccountReport;
 use crate::settings::RestartIntensity;
@@ -92,6 +92,14 @@ impl Store for NotingStore {
         self.rows.borrow_mut().extend(synced);
         self.buried.borrow_mut().extend(letters);
         assert!(fate != Fate::PanicAfter, "after the commit");
+        Ok(())
+    }
+
+    async fn load_spent(&self, _: &AccountId) -> Result<Spent, StoreError> {
+        Ok(Spent::default())
+    }
+
+    async fn save_spent(&self, _: &AccountId, _: &Spent) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::model::{AccountId, Batch, CampaignId, DeadLetter, Run, SyncedCampaign};
+use crate::model::{AccountId, Batch, CampaignId, DeadLetter, Run, Spent, SyncedCampaign};
 use crate::ports::{Store, StoreError};
 use crate::report::AccountReport;
 
@@ -36,6 +36,8 @@ pub struct MemoryStore {
     dead_letters: RefCell<HashMap<CampaignId, DeadLetter>>,
     batches: RefCell<Vec<usize>>,
     finished: RefCell<Vec<AccountReport>>,
+    spent: RefCell<Option<(Instant, Spent)>>,
+    records: Cell<u64>,
 }
 
 impl fmt::Debug for MemoryStore {
@@ -54,6 +56,8 @@ impl Default for MemoryStore {
             dead_letters: RefCell::default(),
             batches: RefCell::default(),
             finished: RefCell::default(),
+            spent: RefCell::default(),
+            records: Cell::new(0),
         }
     }
 }
@@ -82,6 +86,11 @@ impl MemoryStore {
     /// The sizes of the batches that were committed.
     pub fn batches(&self) -> Vec<usize> {
         self.batches.borrow().clone()
+    }
+
+    /// How often what was spent was recorded.
+    pub fn records(&self) -> u64 {
+        self.records.get()
     }
 
     /// The reports of the runs that were finished.
@@ -121,6 +130,28 @@ impl Store for MemoryStore {
         }
         self.batches.borrow_mut().push(batch.len());
         assert!(fault != CommitFault::PanicAfter, "the script says so: after commit {number}");
+        Ok(())
+    }
+
+    async fn load_spent(&self, _: &AccountId) -> Result<Spent, StoreError> {
+        let Some((at, Spent { mut counted, leased })) = self.spent.borrow().clone() else {
+            return Ok(Spent::default());
+        };
+        let age = at.elapsed();
+        counted.iter_mut().for_each(|(ago, _)| *ago += age);
+        match leased.0.checked_sub(age) {
+            Some(left) => Ok(Spent { counted, leased: (left, leased.1) }),
+            None => {
+                counted.insert(0, (age - leased.0, leased.1));
+                Ok(Spent { counted, leased: (Duration::ZERO, 0) })
+            }
+        }
+    }
+
+    async fn save_spent(&self, _: &AccountId, spent: &Spent) -> Result<(), StoreError> {
+        sleep(Duration::from_millis(1)).await;
+        self.records.set(self.records.get() + 1);
+        *self.spent.borrow_mut() = Some((Instant::now(), spent.clone()));
         Ok(())
     }
 

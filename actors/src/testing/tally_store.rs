@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use uuid::Uuid;
 
 use super::scripted_platform::number_of;
-use crate::model::{AccountId, Batch, CampaignId, Run};
+use crate::model::{AccountId, Batch, CampaignId, Run, Spent};
 use crate::ports::{Store, StoreError};
 use crate::report::AccountReport;
 
@@ -61,6 +61,14 @@ impl Store for TallyStore {
             self.doubled.set(self.doubled.get() + u64::from(stored[word] & bit != 0));
             stored[word] |= bit;
         }
+        Ok(())
+    }
+
+    async fn load_spent(&self, _: &AccountId) -> Result<Spent, StoreError> {
+        Ok(Spent::default())
+    }
+
+    async fn save_spent(&self, _: &AccountId, _: &Spent) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -1,0 +1,178 @@
+//! What was spent of the limits survives the process: before a request is sent, the database knows that it may be.
+//!
+//! The limiter records leases: so many requests may yet be sent, until then. A process that is killed leaves a
+//! record that says at least as much as it did, so the next one errs on the side of waiting. A lease covers what
+//! is asked for, and at high rates a stretch of the window, so that no request waits for a write of its own.
+
+use std::time::Duration;
+
+use actix::dev::RecipientRequest;
+use actix::prelude::*;
+
+use crate::model::Spent;
+use crate::ports::StoreError;
+use crate::settings::RateLimit;
+
+/// Asks for the record to be kept; the reply comes when it is durable.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), StoreError>")]
+pub(crate) struct KeepSpent(pub(crate) Spent);
+
+/// Of what a window holds, the part that a lease covers when less is asked for: ten writes a window.
+const SHARE_OF_WINDOW: usize = 10;
+
+/// How long a lease lasts: a part of the window, because after a crash what was leased counts from its end.
+const LEASE_SHARE: u32 = 4;
+const SHORTEST_LEASE: Duration = Duration::from_millis(250);
+const LONGEST_LEASE: Duration = Duration::from_secs(5);
+
+/// How much later than its sending the platform counts a request whose sender was killed: the way there.
+const LONGEST_WAY: Duration = Duration::from_secs(1);
+
+/// Stamps closer to each other than this, or than this part of their age, are recorded as one, at the later time.
+const RESOLUTION: Duration = Duration::from_millis(5);
+const RELATIVE_RESOLUTION: u32 = 64;
+
+/// The lease that a limiter works under.
+pub(crate) struct Ledger {
+    keeper: Recipient<KeepSpent>,
+    chunk: usize,
+    most: usize,
+    lasts: Duration,
+    left: usize,
+    valid_until: Duration,
+    writing: bool,
+}
+
+impl Ledger {
+    /// None where there is no limit: then nothing is spent.
+    pub(crate) fn new(keeper: Recipient<KeepSpent>, limits: &[RateLimit]) -> Option<Self> {
+        let most = limits.iter().map(|limit| limit.requests()).min()?;
+        let shortest = limits.iter().map(|limit| limit.window()).min()?;
+        Some(Self {
+            keeper,
+            chunk: most.div_ceil(SHARE_OF_WINDOW),
+            most,
+            lasts: (shortest / LEASE_SHARE).clamp(SHORTEST_LEASE, LONGEST_LEASE),
+            left: 0,
+            valid_until: Duration::ZERO,
+            writing: false,
+        })
+    }
+
+    /// Whether a request may be sent now without another word to the database.
+    pub(crate) fn allows(&self, now: Duration) -> bool {
+        self.left > 0 && now < self.valid_until
+    }
+
+    /// One is granted.
+    pub(crate) fn spend(&mut self) {
+        self.left = self.left.saturating_sub(1);
+    }
+
+    /// How many more to lease, with so many that could be granted at once now: early enough that hardly anybody
+    /// waits for the write, and no more than are soon used.
+    pub(crate) fn due(&self, now: Duration, grantable: usize) -> Option<usize> {
+        let wanted = grantable.max(self.chunk).min(self.most);
+        let runs_short = self.left * 2 <= self.chunk || self.left < grantable;
+        let runs_out = now + self.lasts / 4 >= self.valid_until;
+        let is_due = !self.writing && (runs_short || runs_out);
+        is_due.then(|| wanted.saturating_sub(self.left))
+    }
+
+    /// What has to be recorded before `more` requests may be sent, and until when they may.
+    pub(crate) fn extend(
+        &mut self,
+        now: Duration,
+        more: usize,
+        counted: impl DoubleEndedIterator<Item = Duration>,
+        in_flight: usize,
+    ) -> (RecipientRequest<KeepSpent>, Lease) {
+        self.writing = true;
+        let lease = Lease { more, until: now + self.lasts };
+        let leased = (self.lasts + LONGEST_WAY, in_flight + self.left + more);
+        (self.keeper.send(KeepSpent(record(now, counted, leased))), lease)
+    }
+
+    /// The record is kept, or it is not.
+    pub(crate) fn conclude(&mut self, lease: Option<Lease>) {
+        self.writing = false;
+        if let Some(Lease { more, until }) = lease {
+            self.left += more;
+            self.valid_until = until;
+        }
+    }
+
+    /// The end of a run: what was leased and not sent is given back.
+    pub(crate) fn settle(
+        &mut self,
+        now: Duration,
+        counted: impl DoubleEndedIterator<Item = Duration>,
+        in_flight: usize,
+    ) -> RecipientRequest<KeepSpent> {
+        self.left = 0;
+        self.keeper.send(KeepSpent(record(now, counted, (LONGEST_WAY, in_flight))))
+    }
+}
+
+/// What a write that is under way will allow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lease {
+    more: usize,
+    until: Duration,
+}
+
+/// Stamps in ascending order, coarsened so that the record of a long window stays small; a stamp that is yet to
+/// come is leased.
+fn record(
+    now: Duration,
+    counted: impl DoubleEndedIterator<Item = Duration>,
+    (mut leased_for, mut leased): (Duration, usize),
+) -> Spent {
+    let mut coarse: Vec<(Duration, u32)> = Vec::new();
+    for stamp in counted.rev() {
+        let Some(age) = now.checked_sub(stamp) else {
+            leased_for = leased_for.max(stamp - now);
+            leased += 1;
+            continue;
+        };
+        match coarse.last_mut() {
+            Some((younger, count)) if age - *younger <= (*younger / RELATIVE_RESOLUTION).max(RESOLUTION) => {
+                *count += 1;
+            }
+            _ => coarse.push((age, 1)),
+        }
+    }
+    Spent { counted: coarse, leased: (leased_for, u32::try_from(leased).unwrap_or(u32::MAX)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn a_record_rounds_each_stamp_to_a_later_time_and_never_to_an_earlier_one() {
+        let stamps = [ms(1_000), ms(1_010), ms(58_000), ms(59_996), ms(59_999)];
+        let spent = record(ms(60_000), stamps.into_iter(), (ms(5), 3));
+        assert_eq!(spent.counted, [(ms(1), 2), (ms(2_000), 1), (ms(58_990), 2)]);
+        assert_eq!(spent.leased, (ms(5), 3));
+    }
+
+    #[test]
+    fn a_stamp_that_is_yet_to_come_is_leased_until_then() {
+        let spent = record(ms(1_000), [ms(900), ms(9_000)].into_iter(), (ms(50), 1));
+        assert_eq!((spent.counted, spent.leased), (vec![(ms(100), 1)], (ms(8_000), 2)));
+    }
+
+    #[test]
+    fn the_record_of_a_day_of_requests_is_small() {
+        let day = (0..100_000).map(|n| ms(n * 864));
+        let spent = record(ms(86_400_000), day, (ms(5), 0));
+        assert!(spent.counted.len() < 1_200, "{} entries", spent.counted.len());
+        assert_eq!(spent.counted.iter().map(|(_, count)| count).sum::<u32>(), 100_000);
+    }
+}

@@ -1,0 +1,51 @@
+//! What an account has spent of its rate limits, kept as times of the server's clock: whoever reads it may have
+//! another one.
+
+use std::time::Duration;
+
+use actors::model::{AccountId, Spent};
+use tokio_postgres::Row;
+
+use super::Failure;
+use super::session::Session;
+
+const LOAD: &str = "\
+SELECT extract(epoch FROM clock_timestamp() - counted_by)::float8, requests
+FROM (SELECT unnest(counted_by) AS counted_by, unnest(requests) AS requests
+      FROM spent_permits WHERE account_id = $1) spent
+ORDER BY 1";
+
+const SAVE: &str = "\
+INSERT INTO spent_permits (account_id, counted_by, requests)
+SELECT $1, coalesce(array_agg(clock_timestamp() - ago * interval '1 second'), '{}'), coalesce(array_agg(requests), '{}')
+FROM unnest($2::float8[], $3::integer[]) AS spent (ago, requests)
+ON CONFLICT (account_id) DO UPDATE SET counted_by = excluded.counted_by, requests = excluded.requests";
+
+pub(super) async fn load(session: &mut Session, account: &AccountId) -> Result<Spent, Failure> {
+    let statement = session.prepared(LOAD).await?;
+    let rows = session.client.query(&statement, &[&account.as_str()]).await?;
+    let mut spent = Spent::default();
+    for (ago, requests) in rows.iter().map(entry) {
+        if ago >= 0.0 {
+            spent.counted.push((Duration::from_secs_f64(ago), requests));
+        } else {
+            let (until, leased) = spent.leased;
+            spent.leased = (until.max(Duration::from_secs_f64(-ago)), leased.saturating_add(requests));
+        }
+    }
+    Ok(spent)
+}
+
+fn entry(row: &Row) -> (f64, u32) {
+    (row.get(0), u32::try_from(row.get::<_, i32>(1)).unwrap_or(0))
+}
+
+pub(super) async fn save(session: &mut Session, account: &AccountId, spent: &Spent) -> Result<(), Failure> {
+    let statement = session.prepared(SAVE).await?;
+    let leased = (spent.leased.1 > 0).then(|| (-spent.leased.0.as_secs_f64(), spent.leased.1));
+    let counted = spent.counted.iter().map(|(ago, requests)| (ago.as_secs_f64(), *requests));
+    let (ago, requests): (Vec<f64>, Vec<i32>) =
+        counted.chain(leased).map(|(ago, n)| (ago, i32::try_from(n).unwrap_or(i32::MAX))).unzip();
+    session.client.execute(&statement, &[&account.as_str(), &ago, &requests]).await?;
+    Ok(())
+}
