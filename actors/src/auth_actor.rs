@@ -161,9 +161,7 @@ pub(crate) async fn log_in<P: Platform>(
         let begun = Instant::now();
         let error = match platform.login(permit).await {
             Ok(login) => return Ok((begun, login)),
-            Err(PlatformError::Unauthorized { message } | PlatformError::Rejected { message }) => {
-                return Err(AuthError::Refused(message));
-            }
+            Err(PlatformError::Unauthorized { message }) => return Err(AuthError::Refused(message)),
             Err(error) => error,
         };
         if let PlatformError::Throttled { retry_after } = error {

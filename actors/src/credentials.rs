@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use tokio::sync::watch;
-use tokio::time::Duration;
+use tokio::time::{Duration, timeout};
 
 use crate::auth_actor::log_in;
 use crate::jitter::Jitter;
@@ -13,13 +13,19 @@ use crate::rate_limiter::RateLimiter;
 use crate::retry_policy::{Attempts, RetryPolicy};
 use crate::supervision::spawn_child;
 
-/// Logs in, as patiently as a run would; else says in words why it cannot.
-pub async fn check_credentials<P: Platform>(platform: Rc<P>) -> Result<(), String> {
+/// Whoever waits for a check sits before it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Logs in, with the retries of a run but for a minute at the most; else says in words why it cannot.
+pub async fn check_credentials<P: Platform>(platform: Rc<P>, retry: RetryPolicy) -> Result<(), String> {
     let jitter = Jitter::seeded(0);
     let progress = Rc::new(watch::Sender::new(Progress::default()));
     let unlimited = RateLimiter::new(&[], Duration::ZERO, jitter.clone(), progress);
     let (limiter, life) = spawn_child(|_| unlimited);
-    let outcome = log_in(platform, limiter, Attempts::new(RetryPolicy::default()), jitter).await;
+    let outcome = timeout(PATIENCE, log_in(platform, limiter, Attempts::new(retry), jitter)).await;
     life.abort();
-    outcome.map(|_| ()).map_err(|error| error.to_string())
+    match outcome {
+        Ok(login) => login.map(|_| ()).map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no login within {} s", PATIENCE.as_secs())),
+    }
 }

@@ -2,6 +2,7 @@
 //! Pure. The platform may lie with `has_more`, with `total`, with both, repeat pages or shift campaigns between
 //! them; whatever it does, the listing ends in bounded time, and it is proven only where all evidence agrees.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use crate::model::PageRequest;
@@ -9,6 +10,9 @@ use crate::settings::MAX_BARREN_PAGES;
 
 /// Without a total, or far beyond it, nothing else says when an endless listing is one.
 const MOST_WITHOUT_TOTAL: u64 = 10_000_000;
+
+/// Fingerprints that a second pass remembers: 16 MB at the most, for the rare listing that changed while it was read.
+const MOST_SHOWN: usize = 1_000_000;
 
 /// Whether the listing is all that there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub(crate) enum Completeness {
 pub(crate) struct Listing {
     page_size: NonZeroU32,
     next_page: u32,
+    /// Had so far, in both passes.
+    pages: u32,
     pub(crate) listed: u64,
     pub(crate) distinct: u64,
     pub(crate) reported_total: Option<u64>,
@@ -36,13 +42,15 @@ pub(crate) struct Listing {
 struct Pass {
     /// None in the first.
     second: Option<SecondPass>,
-    entries: u64,
+    entries: usize,
     /// What the pass began with.
     total: Option<u64>,
     /// The platform's own list changed while it was read, so campaigns may have slipped between two pages.
     total_changed: bool,
     /// Some entries were not new.
     saw_repeats: bool,
+    /// In a second pass that has to prove the listing by itself: which entries it has shown.
+    shown: HashSet<u64>,
     /// Pages in a row without anything new.
     barren: u32,
 }
@@ -60,6 +68,7 @@ impl Listing {
         Self {
             page_size,
             next_page: 1,
+            pages: 0,
             listed: 0,
             distinct: 0,
             reported_total: None,
@@ -73,17 +82,27 @@ impl Listing {
         self.end.is_none().then_some(PageRequest { page: self.next_page, limit: self.page_size })
     }
 
+    /// Whether any page was had.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.pages > 0
+    }
+
     /// How it ended, once it has.
     pub(crate) fn end(&self) -> Option<&Completeness> {
         self.end.as_ref()
     }
 
-    /// Takes a page into account: how many entries it had, and how many of them had not been seen before.
-    pub(crate) fn observe(&mut self, entries: u64, fresh: u64, has_more: bool, total: Option<u64>) {
+    /// Takes a page into account: the fingerprints of its entries, and how many of them had not been seen before.
+    pub(crate) fn observe(&mut self, shown: &[u64], fresh: u64, has_more: bool, total: Option<u64>) {
+        let entries = shown.len() as u64;
+        self.pages = self.pages.saturating_add(1);
+        if self.pass.second.is_some_and(|second| second.whole) && self.pass.shown.len() < MOST_SHOWN {
+            self.pass.shown.extend(shown);
+        }
         self.listed += entries;
         self.distinct += fresh;
         self.reported_total = total.or(self.reported_total);
-        self.pass.entries += entries;
+        self.pass.entries += shown.len();
         self.pass.saw_repeats |= fresh < entries;
         self.pass.barren = if fresh == 0 { self.pass.barren + 1 } else { 0 };
         self.pass.total_changed |=
@@ -104,17 +123,17 @@ impl Listing {
         if pass_is_over {
             self.end_pass(page, says_end, short_of_total);
         } else if self.distinct > self.most() {
-            self.end_unproven(page, "and still more follow");
+            self.end_unproven(self.pages, "and still more follow");
         }
     }
 
     /// A page could not be had, for this reason.
     pub(crate) fn break_off(&mut self, reason: &str) {
         let page = self.next_page;
-        if self.listed == 0 {
+        if !self.has_begun() {
             self.end = Some(Completeness::Unproven(format!("page {page} could not be had: {reason}")));
         } else {
-            self.end_unproven(page - 1, &format!("then page {page} could not be had: {reason}"));
+            self.end_unproven(self.pages, &format!("then page {page} could not be had: {reason}"));
         }
     }
 
@@ -129,7 +148,10 @@ impl Listing {
             _ if pass.total_changed => false,
             (None, Some(total)) => says_end && self.distinct == total,
             (None, None) => says_end && !pass.saw_repeats,
-            (Some(SecondPass { whole: true, .. }), total) => says_end && Some(pass.entries) == total,
+            (Some(SecondPass { whole: true, .. }), total) => {
+                let distinct = pass.shown.len();
+                says_end && distinct == pass.entries && Some(distinct as u64) == total
+            }
             (Some(SecondPass { whole: false, .. }), total) => Some(self.distinct) == total,
         };
         let shifted = short_of_total && pass.saw_repeats;
@@ -141,12 +163,12 @@ impl Listing {
             self.pass = Pass { second: Some(second), ..Pass::default() };
             self.next_page = 1;
         } else if pass.total_changed {
-            self.end_unproven(page, "and the number changed each time while they were read");
+            self.end_unproven(self.pages, "and the number changed each time while they were read");
         } else if says_end {
-            self.end_unproven(page, "where the platform says that it ends");
+            self.end_unproven(self.pages, "where the platform says that it ends");
         } else {
             self.end_unproven(
-                page,
+                self.pages,
                 "and the last pages brought nothing new although more are said to follow",
             );
         }

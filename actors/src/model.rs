@@ -158,7 +158,7 @@ impl IdempotencyKey {
     }
 }
 
-/// A campaign whose sync the platform confirmed. Only [`crate::ports::Platform::sync`] makes one.
+/// A campaign whose sync the platform confirmed, as [`crate::ports::Platform::sync`] yields it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncedCampaign {
     /// As listed.

@@ -39,7 +39,7 @@ impl<P: Platform> Handler<FetchPage> for PagerActor<P> {
             let call = async |permit, token: std::sync::Arc<crate::auth_actor::IssuedToken>| {
                 platform.list(permit, &token.access, request).await
             };
-            requester.request(Endpoint::List, call).await
+            requester.request(Endpoint::List, call).await.map(|(page, _)| page)
         };
         Box::pin(fetch.instrument(info_span!("list", page = request.page)).into_actor(self))
     }

@@ -74,8 +74,9 @@ impl Permit {
 
     /// To be called when the request leaves; before that, a dropped permit is given back.
     pub fn mark_sent(&mut self) {
-        self.sent = true;
-        self.tell(Fate::Sent);
+        if !std::mem::replace(&mut self.sent, true) {
+            self.tell(Fate::Sent);
+        }
     }
 
     /// To be called when the answer is complete, body included.

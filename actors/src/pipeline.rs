@@ -4,6 +4,7 @@
 //! nothing that can fail, and the next run starts from what is committed.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,7 +12,7 @@ use std::time::SystemTime;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle};
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, info, warn};
 
 use crate::auth_actor::AuthError;
 use crate::listing::{Completeness, Listing};
@@ -63,15 +64,25 @@ struct PageFetched(Result<Result<Page, RequestError>, MailboxError>);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 struct PageSifted {
-    page: Page,
+    sifted: Sifted,
     settled: Result<Result<Vec<CampaignId>, StoreError>, MailboxError>,
+}
+
+/// A page without the campaigns that were live when it came.
+#[derive(Debug)]
+struct Sifted {
+    /// Of all its entries, for the listing's evidence.
+    fingerprints: Vec<u64>,
+    rest: Vec<Listed>,
+    has_more: bool,
+    total: Option<u64>,
 }
 
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 struct SyncFinished {
     slot: usize,
-    outcome: Result<Result<SyncedCampaign, RequestError>, MailboxError>,
+    outcome: Result<Result<(SyncedCampaign, u32), RequestError>, MailboxError>,
 }
 
 #[derive(Debug, Message)]
@@ -86,6 +97,7 @@ struct SyncActorExited {
 struct Lease {
     campaign: Arc<Campaign>,
     crashes: u32,
+    first_crash: Option<SystemTime>,
 }
 
 /// A place in the pool. Idle: a worker and no lease.
@@ -93,6 +105,14 @@ struct Lease {
 struct Slot {
     worker: Option<Worker>,
     lease: Option<Lease>,
+    /// The worker's end has two witnesses: its reply that never came, and its life. What the first has told waits
+    /// here for the second.
+    end: Option<HalfKnownEnd>,
+}
+
+enum HalfKnownEnd {
+    ReplyLost(Lease),
+    Panicked(String),
 }
 
 struct Worker {
@@ -179,12 +199,12 @@ impl Pipeline {
         if self.ending.is_some() {
             return;
         }
-        let most_uncommitted = 2 * self.settings.batch.size();
+        let most_uncommitted = self.most_uncommitted();
         for (index, slot) in self.slots.iter_mut().enumerate() {
             if self.uncommitted >= most_uncommitted {
                 return;
             }
-            let (Some(worker), None) = (&slot.worker, &slot.lease) else { continue };
+            let (Some(worker), None, None) = (&slot.worker, &slot.lease, &slot.end) else { continue };
             let Some(lease) = self.ready.pop_front() else { return };
             let work = SyncCampaign {
                 campaign: lease.campaign.clone(),
@@ -193,45 +213,58 @@ impl Pipeline {
             slot.lease = Some(lease);
             // A task of its own: an actor polls all futures of its context on every wake.
             let (reply, pipeline) = (worker.door.send(work), ctx.address());
-            actix::spawn(async move {
-                pipeline.do_send(SyncFinished { slot: index, outcome: reply.await });
-            });
+            let work = async move { pipeline.do_send(SyncFinished { slot: index, outcome: reply.await }) };
+            actix::spawn(work.in_current_span());
         }
+    }
+
+    /// One batch that commits and one that fills.
+    fn most_uncommitted(&self) -> usize {
+        2 * self.settings.batch.size()
     }
 
     /// Asked for only when there is soon nothing to do.
     fn ask_for_page(&mut self, ctx: &mut Context<Self>) {
         let low_water = READY_PER_SYNC_ACTOR * self.settings.concurrency.get();
-        if self.page_pending || self.ending.is_some() || self.ready.len() >= low_water {
+        let enough = self.ready.len() >= low_water || self.uncommitted >= self.most_uncommitted();
+        if self.page_pending || self.ending.is_some() || enough {
             return;
         }
         if let Some(request) = self.listing.next() {
             self.page_pending = true;
             let (reply, pipeline) = (self.crew.pager.send(FetchPage(request)), ctx.address());
-            actix::spawn(async move { pipeline.do_send(PageFetched(reply.await)) });
+            let fetch = async move { pipeline.do_send(PageFetched(reply.await)) };
+            actix::spawn(fetch.in_current_span());
         }
     }
 
-    /// What is live is known here; what the run has settled is known to the store. Asking it after the live ones
-    /// were taken out leaves no gap: what is in neither was never seen.
-    fn sift(&mut self, page: Page, ctx: &mut Context<Self>) {
-        let unknown: Vec<CampaignId> =
-            page.entries.iter().map(Listed::id).filter(|id| !self.live.contains(id)).cloned().collect();
-        let (reply, pipeline) = (self.crew.find_settled.send(FindSettled(unknown)), ctx.address());
-        actix::spawn(async move { pipeline.do_send(PageSifted { page, settled: reply.await }) });
+    /// What is live is known here; what the run has settled is known to the store. The live ones are taken out
+    /// before it is asked: one that is committed meanwhile is neither live afterwards nor in the answer.
+    fn sift(&mut self, page: Page) -> Sifted {
+        let fingerprints = page.entries.iter().map(|entry| fingerprint(entry.id())).collect();
+        let rest = page.entries.into_iter().filter(|entry| !self.live.contains(entry.id())).collect();
+        Sifted { fingerprints, rest, has_more: page.has_more, total: page.total }
     }
 
-    fn take_in(&mut self, page: Page, settled: Vec<CampaignId>) {
+    fn find_settled(&self, sifted: Sifted, ctx: &mut Context<Self>) {
+        let unknown = sifted.rest.iter().map(Listed::id).cloned().collect();
+        let (reply, pipeline) = (self.crew.find_settled.send(FindSettled(unknown)), ctx.address());
+        let ask = async move { pipeline.do_send(PageSifted { sifted, settled: reply.await }) };
+        actix::spawn(ask.in_current_span());
+    }
+
+    fn take_in(&mut self, page: Sifted, settled: Vec<CampaignId>) {
         let settled: HashSet<CampaignId> = settled.into_iter().collect();
-        let entries = page.entries.len() as u64;
         let mut fresh = 0;
-        for entry in page.entries {
+        for entry in page.rest {
             if settled.contains(entry.id()) || !self.live.insert(entry.id().clone()) {
                 continue;
             }
             fresh += 1;
             match entry {
-                Listed::Campaign(campaign) => self.ready.push_back(Lease { campaign, crashes: 0 }),
+                Listed::Campaign(campaign) => {
+                    self.ready.push_back(Lease { campaign, crashes: 0, first_crash: None })
+                }
                 Listed::Malformed { id, message, payload } => {
                     let cause = GaveUp {
                         class: FailureClass::Malformed,
@@ -243,7 +276,7 @@ impl Pipeline {
                 }
             }
         }
-        self.listing.observe(entries, fresh, page.has_more, page.total);
+        self.listing.observe(&page.fingerprints, fresh, page.has_more, page.total);
     }
 
     fn keep(&mut self, settled: Settled) {
@@ -265,8 +298,9 @@ impl Pipeline {
     }
 
     /// The campaign took its `SyncActor` down: once more with another, then no more.
-    fn recover(&mut self, mut lease: Lease) {
+    fn recover(&mut self, mut lease: Lease, cause: &str) {
         lease.crashes += 1;
+        let first_failed_at = *lease.first_crash.get_or_insert_with(SystemTime::now);
         if lease.crashes == 1 {
             // A run that ends early leaves it to do.
             if self.ending.is_none() {
@@ -275,9 +309,9 @@ impl Pipeline {
         } else {
             let cause = GaveUp {
                 class: FailureClass::Panicked,
-                message: "the program failed on this campaign twice".to_owned(),
+                message: format!("the program failed on this campaign twice, last with: {cause}"),
                 attempts: lease.crashes,
-                first_failed_at: SystemTime::now(),
+                first_failed_at,
             };
             self.bury(lease.campaign.id.clone(), lease.campaign.payload.clone(), cause);
         }
@@ -287,11 +321,12 @@ impl Pipeline {
         let (door, life) = (self.crew.hire)();
         self.slots[index].worker = Some(Worker { door, abort: life.abort_handle() });
         let pipeline = ctx.address();
-        actix::spawn(async move {
+        let watch = async move {
             // Aborted only by the end of the run, when nobody listens any more.
             let panic = life.await.unwrap_or(None);
             pipeline.do_send(SyncActorExited { slot: index, panic });
-        });
+        };
+        actix::spawn(watch.in_current_span());
     }
 
     /// Begins nothing more, and gives what is begun a while to end.
@@ -344,11 +379,17 @@ impl Pipeline {
             let message = format!("{} campaigns were given up on and are dead letters", self.dead_lettered);
             self.problems.push(Problem { class: ProblemClass::DeadLetters, message });
         }
+        let unaccounted = self.listing.distinct.abs_diff(self.stored + self.dead_lettered);
+        if self.ending.is_none() && unaccounted > 0 {
+            let message =
+                format!("{unaccounted} campaigns were listed and neither stored nor given up: a bug");
+            self.problems.push(Problem { class: ProblemClass::Unaccounted, message });
+        }
         let proven = self.listing.end() == Some(&Completeness::Proven);
-        let status = self.ending.unwrap_or(match (proven, self.dead_lettered, self.listing.listed) {
-            (true, 0, _) => Status::Complete,
+        let status = self.ending.unwrap_or(match (proven, self.dead_lettered + unaccounted) {
+            (true, 0) => Status::Complete,
             // Not even the first page: there is nothing that the run has done.
-            (false, _, 0) => Status::Failed,
+            _ if !self.listing.has_begun() => Status::Failed,
             _ => Status::Partial,
         });
         info!(%status, stored = self.stored, dead_lettered = self.dead_lettered, "run ended");
@@ -373,7 +414,9 @@ impl Pipeline {
     }
 
     fn in_flight(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.lease.is_some()).count()
+        let holds_one =
+            |slot: &&Slot| slot.lease.is_some() || matches!(slot.end, Some(HalfKnownEnd::ReplyLost(_)));
+        self.slots.iter().filter(holds_one).count()
     }
 
     fn publish(&self) {
@@ -414,7 +457,10 @@ impl Handler<PageFetched> for Pipeline {
 
     fn handle(&mut self, PageFetched(outcome): PageFetched, ctx: &mut Context<Self>) {
         match outcome {
-            Ok(Ok(page)) => return self.sift(page, ctx),
+            Ok(Ok(page)) => {
+                let sifted = self.sift(page);
+                return self.find_settled(sifted, ctx);
+            }
             Ok(Err(RequestError::GaveUp(cause))) => self.listing.break_off(&cause.message),
             Ok(Err(RequestError::Auth(error))) => self.cannot_log_in(&error, ctx),
             // Panicked, and back soon: it is asked for the same page again.
@@ -428,13 +474,13 @@ impl Handler<PageFetched> for Pipeline {
 impl Handler<PageSifted> for Pipeline {
     type Result = ();
 
-    fn handle(&mut self, PageSifted { page, settled }: PageSifted, ctx: &mut Context<Self>) {
+    fn handle(&mut self, PageSifted { sifted, settled }: PageSifted, ctx: &mut Context<Self>) {
         match settled {
             _ if self.ending.is_some() => {}
-            Ok(Ok(settled)) => self.take_in(page, settled),
+            Ok(Ok(settled)) => self.take_in(sifted, settled),
             Ok(Err(error)) => self.fail(ProblemClass::StoreFailed, error.to_string(), ctx),
             // Panicked, and back soon.
-            Err(_) => return self.sift(page, ctx),
+            Err(_) => return self.find_settled(sifted, ctx),
         }
         self.page_pending = false;
         self.pump(ctx);
@@ -447,7 +493,7 @@ impl Handler<SyncFinished> for Pipeline {
     fn handle(&mut self, SyncFinished { slot, outcome }: SyncFinished, ctx: &mut Context<Self>) {
         let Some(lease) = self.slots[slot].lease.take() else { return };
         match outcome {
-            Ok(Ok(synced)) => self.keep(Settled::Synced(synced)),
+            Ok(Ok((synced, attempts))) => self.keep(Settled::Synced(synced, attempts)),
             Ok(Err(RequestError::GaveUp(cause))) => {
                 self.bury(lease.campaign.id.clone(), lease.campaign.payload.clone(), cause);
             }
@@ -456,7 +502,10 @@ impl Handler<SyncFinished> for Pipeline {
             Ok(Err(RequestError::Stopped)) => {}
             Err(_) => {
                 self.slots[slot].worker = None;
-                self.recover(lease);
+                match self.slots[slot].end.take() {
+                    Some(HalfKnownEnd::Panicked(cause)) => self.recover(lease, &cause),
+                    _ => self.slots[slot].end = Some(HalfKnownEnd::ReplyLost(lease)),
+                }
             }
         }
         self.pump(ctx);
@@ -467,11 +516,18 @@ impl Handler<SyncActorExited> for Pipeline {
     type Result = ();
 
     fn handle(&mut self, SyncActorExited { slot, panic }: SyncActorExited, ctx: &mut Context<Self>) {
+        let cause = panic.unwrap_or_else(|| "it ended without a reason".to_owned());
         self.slots[slot].worker = None;
+        match self.slots[slot].end.take() {
+            Some(HalfKnownEnd::ReplyLost(lease)) => self.recover(lease, &cause),
+            _ if self.slots[slot].lease.is_some() => {
+                self.slots[slot].end = Some(HalfKnownEnd::Panicked(cause.clone()));
+            }
+            _ => {}
+        }
         if self.outcome.is_none() {
             return;
         }
-        let cause = panic.unwrap_or_else(|| "it ended without a reason".to_owned());
         match self.pool_crashes.crash() {
             Some(backoff) => {
                 self.restarts.sync += 1;
@@ -485,6 +541,7 @@ impl Handler<SyncActorExited> for Pipeline {
                 self.fail(ProblemClass::RestartIntensityExceeded, gave_up_on(ActorKind::Sync, &cause), ctx)
             }
         }
+        self.pump(ctx);
     }
 }
 
@@ -505,6 +562,7 @@ impl Handler<Crashed> for Pipeline {
             ActorKind::Auth => &mut self.restarts.auth,
             ActorKind::Pager => &mut self.restarts.pager,
             ActorKind::RateLimiter => &mut self.restarts.rate_limiter,
+            // Of the pool, and counted where its end is seen.
             ActorKind::Sync => &mut self.restarts.sync,
             ActorKind::Store => &mut self.restarts.store,
         } += 1;
@@ -535,6 +593,13 @@ impl Handler<StoreBroke> for Pipeline {
         self.fail(ProblemClass::StoreFailed, cause, ctx);
         self.finish();
     }
+}
+
+/// What the listing tells campaigns apart by: it needs no more.
+fn fingerprint(id: &CampaignId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn gave_up_on(actor: ActorKind, cause: &str) -> String {

@@ -15,14 +15,13 @@ use tracing::{debug, warn};
 
 use crate::jitter::Jitter;
 use crate::ledger::Ledger;
-use crate::lower_bound::lower_bound;
 use crate::model::Spent;
 use crate::permit::{Answer, Endpoint, Fate, Permit, PermitEvent};
 use crate::progress::{ProgressSender, QuotaWait};
 use crate::report::RequestCounts;
 use crate::settings::{COOL_DOWN_JITTER, LEDGER_RETRY, LONGEST_COOL_DOWN, RateLimit};
 use crate::sliding_log::{Availability, SlidingLog, Slot};
-use crate::stamp_rule::Latencies;
+use crate::stamp_rule::{Latencies, StampRule};
 
 /// Asks for a permit; the reply comes when it is due. An asker that is gone by then costs nothing.
 #[derive(Debug, Message)]
@@ -72,18 +71,6 @@ pub(crate) struct CloseDoor;
 #[rtype(result = "()")]
 pub(crate) struct SettleSpent;
 
-/// Asks what was sent so far.
-#[derive(Debug, Message)]
-#[rtype(result = "Tally")]
-pub(crate) struct GetTally;
-
-/// What was sent, and in which time it could have been.
-#[derive(Clone, Copy, Debug, Default, MessageResponse)]
-pub(crate) struct Tally {
-    pub(crate) requests: RequestCounts,
-    pub(crate) lower_bound: Duration,
-}
-
 /// The queues, by who goes first: everyone waits for the token, and what was begun is finished before more is.
 const TOKEN: usize = 0;
 const RETRY: usize = 1;
@@ -109,6 +96,7 @@ pub(crate) struct RateLimiter {
     logs: Vec<SlidingLog>,
     request_timeout: Duration,
     latencies: Latencies,
+    rule: StampRule,
     queues: [VecDeque<Waiting>; 3],
     granted: HashMap<Slot, Granted>,
     next_slot: Slot,
@@ -134,6 +122,7 @@ impl RateLimiter {
             logs: limits.iter().copied().map(SlidingLog::new).collect(),
             request_timeout,
             latencies: Latencies::new(limits.iter().map(|limit| limit.window()).min(), request_timeout),
+            rule: StampRule::Completion,
             queues: Default::default(),
             granted: HashMap::new(),
             next_slot: 0,
@@ -305,6 +294,11 @@ impl RateLimiter {
         if fate == Fate::Sent {
             return self.note_sent(slot, at);
         }
+        let is_answer = !matches!(fate, Fate::Returned | Fate::Abandoned);
+        if is_answer && self.granted.get(&slot).is_some_and(|granted| granted.sent.is_none()) {
+            // Nobody said that it was sent, and yet there is an answer: it counts.
+            self.note_sent(slot, at);
+        }
         let Some(granted) = self.granted.remove(&slot) else { return };
         let Some(sent) = granted.sent else {
             return self.logs.iter_mut().for_each(|log| log.give_back(slot));
@@ -324,6 +318,7 @@ impl RateLimiter {
             _ => {}
         }
         let rule = self.latencies.rule();
+        self.restamp_in_flight(rule);
         let stamp = match fate {
             Fate::Answered(Answer::Succeeded) => rule.once_answered(sent, at),
             // Quick refusals are stamped at completion: safe, and they cost little.
@@ -331,6 +326,20 @@ impl RateLimiter {
             _ => rule.unanswered(sent, at, self.request_timeout),
         };
         self.count_at(slot, stamp);
+    }
+
+    /// What has just been learned about the spread holds for what is on its way, too: what delays one request
+    /// often delays all.
+    fn restamp_in_flight(&mut self, rule: StampRule) {
+        if rule == self.rule {
+            return;
+        }
+        self.rule = rule;
+        for (slot, granted) in &self.granted {
+            if let Some(stamp) = granted.sent.and_then(|sent| rule.while_in_flight(sent)) {
+                self.logs.iter_mut().for_each(|log| log.stamp(*slot, stamp));
+            }
+        }
     }
 
     fn note_sent(&mut self, slot: Slot, at: Duration) {
@@ -344,7 +353,7 @@ impl RateLimiter {
         *count += 1;
         self.requests.total += 1;
         self.requests.retried += u64::from(granted.retry);
-        if let Some(stamp) = self.latencies.rule().while_in_flight(at) {
+        if let Some(stamp) = self.rule.while_in_flight(at) {
             self.logs.iter_mut().for_each(|log| log.stamp(slot, stamp));
         }
     }
@@ -444,14 +453,5 @@ impl Handler<SettleSpent> for RateLimiter {
     }
 }
 
-impl Handler<GetTally> for RateLimiter {
-    type Result = Tally;
-
-    fn handle(&mut self, GetTally: GetTally, _: &mut Context<Self>) -> Tally {
-        let limits: Vec<RateLimit> = self.logs.iter().map(SlidingLog::limit).collect();
-        Tally { requests: self.requests, lower_bound: lower_bound(self.requests.total, &limits) }
-    }
-}
-
 #[cfg(all(test, feature = "testing"))]
-mod tests;
+pub(crate) mod tests;

@@ -73,7 +73,7 @@ pub struct AccountReport {
     pub requests: RequestCounts,
     /// Which actors had to be restarted.
     pub restarts: RestartCounts,
-    /// From the listing's first request to the last committed row.
+    /// From the first request to the last committed row.
     #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
     /// The shortest time in which the requests that were made could have been sent under the limits.
@@ -155,12 +155,16 @@ pub enum ProblemClass {
     CredentialsRefused,
     /// No token could be had although the credentials were not refused.
     LoginFailed,
+    /// Campaigns that were listed and then lost sight of: never, but for a bug.
+    Unaccounted,
     /// Some campaigns were given up on.
     DeadLetters,
     /// The platform answered 429: the limit is set too high, or something else uses it.
     Throttled,
     /// An actor failed more often than it is restarted.
     RestartIntensityExceeded,
+    /// The pipeline itself failed: a bug.
+    PipelineFailed,
     /// The database needs someone.
     StoreFailed,
 }

@@ -47,12 +47,12 @@ pub(crate) struct GaveUp {
 }
 
 impl Requester {
-    /// Makes the call as often as the retry policy allows.
+    /// Makes the call as often as the retry policy allows; yields the answer and how many requests it took.
     pub(crate) async fn request<T>(
         &self,
         endpoint: Endpoint,
         mut call: impl AsyncFnMut(Permit, Arc<IssuedToken>) -> Result<T, PlatformError>,
-    ) -> Result<T, RequestError> {
+    ) -> Result<(T, u32), RequestError> {
         let mut attempts = Attempts::new(self.retry);
         let mut refused = None;
         let mut first_failed_at = None;
@@ -60,7 +60,7 @@ impl Requester {
             let (token, permit) = self.enter(endpoint, attempts.made() > 0, refused.take()).await?;
             let generation = token.access.generation;
             let error = match call(permit, token).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok((answer, attempts.made() + 1)),
                 Err(error) => error,
             };
             let first_failed_at = *first_failed_at.get_or_insert_with(SystemTime::now);

@@ -7,18 +7,19 @@ use std::rc::Rc;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, sleep};
 use tracing::{Instrument, info_span, warn};
 
 use crate::auth_actor::{AuthActor, GetToken};
 use crate::jitter::Jitter;
 use crate::ledger::Ledger;
+use crate::lower_bound::lower_bound;
 use crate::model::{Run, Spent};
 use crate::pager_actor::PagerActor;
 use crate::pipeline::{Crew, Outcome, Pipeline, Stop};
 use crate::ports::{Platform, Store, StoreError};
-use crate::progress::ProgressSender;
-use crate::rate_limiter::{GetTally, RateLimiter, SettleSpent, Tally};
+use crate::progress::{Progress, ProgressSender};
+use crate::rate_limiter::{RateLimiter, SettleSpent};
 use crate::report::{
     AccountReport, CampaignCounts, Problem, ProblemClass, RequestCounts, RestartCounts, Status,
 };
@@ -30,6 +31,7 @@ use crate::sync_actor::SyncActor;
 
 /// How long the report may take to be stored: the rows are committed, so the caller need not wait for ever.
 const FINISH_PATIENCE: Duration = Duration::from_secs(10);
+const FINISH_RETRY: Duration = Duration::from_millis(500);
 
 /// Syncs one account and reports. Ends early, as `interrupted`, when `shutdown` is ready. Has to run inside an
 /// actix system or a tokio `LocalSet`: all actors live on the caller's thread.
@@ -58,27 +60,47 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
         Ok(begun) => begun,
         Err(StoreError::Unavailable(error) | StoreError::Refused(error) | StoreError::Broken(error)) => {
             let problem = Problem { class: ProblemClass::StoreFailed, message: error };
-            return report(&settings, None, failed(problem), Tally::default(), Duration::ZERO);
+            return report(
+                &settings,
+                None,
+                failed(problem, &progress.borrow()),
+                RequestCounts::default(),
+                Duration::ZERO,
+            );
         }
     };
     let span = info_span!("run", account = %account, run = %run.id);
+    let watched = progress.subscribe();
     let hiring = Hiring { settings: &settings, run: &run, spent, progress: Rc::new(progress) };
     let sync = sync(hiring, platform, store.clone(), shutdown, on_hired);
-    let (outcome, tally, duration) = sync.instrument(span).await;
-    let mut report = report(&settings, Some(&run), outcome, tally, duration);
-    match tokio::time::timeout(FINISH_PATIENCE, store.finish_run(&run, &report)).await {
-        Ok(Ok(())) => {}
-        failure => {
-            let cause = match failure {
-                Ok(Err(error)) => error.to_string(),
-                _ => format!("no answer from the database in {} s", FINISH_PATIENCE.as_secs()),
-            };
-            warn!(%cause, "the run's report could not be stored");
-            let message = format!("the run's report could not be stored: {cause}");
-            report.problems.push(Problem { class: ProblemClass::StoreFailed, message });
-        }
+    let (outcome, duration) = sync.instrument(span.clone()).await;
+    let requests = watched.borrow().requests;
+    let mut report = report(&settings, Some(&run), outcome, requests, duration);
+    if let Err(cause) = finish(&*store, &run, &report).instrument(span).await {
+        let message = format!("the run's report could not be stored: {cause}");
+        report.problems.push(Problem { class: ProblemClass::StoreFailed, message });
     }
     report
+}
+
+/// Stores the report, with some patience for a database that is just being restarted.
+async fn finish<S: Store>(store: &S, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
+    let begun = Instant::now();
+    loop {
+        let finished = tokio::time::timeout(FINISH_PATIENCE, store.finish_run(run, report)).await;
+        let error = match finished {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(_) => {
+                StoreError::Broken(format!("no answer from the database in {} s", FINISH_PATIENCE.as_secs()))
+            }
+        };
+        warn!(cause = %error, "the run's report could not be stored");
+        if !matches!(error, StoreError::Unavailable(_)) || begun.elapsed() > FINISH_PATIENCE {
+            return Err(error);
+        }
+        sleep(FINISH_RETRY).await;
+    }
 }
 
 async fn sync<P: Platform, S: Store>(
@@ -87,11 +109,12 @@ async fn sync<P: Platform, S: Store>(
     store: Rc<S>,
     shutdown: impl Future<Output = ()> + 'static,
     on_hired: impl FnOnce(&Addr<RateLimiter>),
-) -> (Outcome, Tally, Duration) {
+) -> (Outcome, Duration) {
     let begun = Instant::now();
     let (outcome, ended) = oneshot::channel();
     let mut tasks = Tasks::default();
     let mut limiter = None;
+    let watched = hiring.progress.subscribe();
     let (pipeline, life) = spawn_child(|pipeline: &Addr<Pipeline>| {
         let crew = hiring.crew(platform, store, pipeline, &mut tasks);
         on_hired(&crew.limiter);
@@ -100,10 +123,11 @@ async fn sync<P: Platform, S: Store>(
     });
     tasks.0.push(life.abort_handle());
     let stop = pipeline.clone();
-    let shutdown = actix::spawn(async move {
+    let stopping = async move {
         shutdown.await;
         stop.do_send(Stop);
-    });
+    };
+    let shutdown = actix::spawn(stopping.in_current_span());
     tasks.0.push(shutdown.abort_handle());
 
     // The pipeline reports before it ends; if it panicked instead, its panic is the cause.
@@ -112,20 +136,18 @@ async fn sync<P: Platform, S: Store>(
         Err(_) => {
             let cause = life.await.ok().flatten().unwrap_or_else(|| "unknown".to_owned());
             let message = format!("the pipeline itself failed: {cause}");
-            failed(Problem { class: ProblemClass::RestartIntensityExceeded, message })
+            failed(Problem { class: ProblemClass::PipelineFailed, message }, &watched.borrow())
         }
     };
     let duration = begun.elapsed();
-    let mut tally = Tally::default();
     if let Some(limiter) = limiter {
         // A limiter that is gone has left its last record, which says more.
         let _ = tokio::time::timeout(FINISH_PATIENCE, limiter.send(SettleSpent)).await;
-        tally = limiter.send(GetTally).await.unwrap_or_default();
     }
     drop(tasks);
     // Aborted tasks are dropped when the runtime next comes to them.
     tokio::task::yield_now().await;
-    (outcome, tally, duration)
+    (outcome, duration)
 }
 
 /// What all actors of a run are made from.
@@ -194,20 +216,24 @@ impl Drop for Tasks {
     }
 }
 
-fn failed(problem: Problem) -> Outcome {
-    Outcome {
-        status: Status::Failed,
-        campaigns: CampaignCounts::default(),
-        restarts: RestartCounts::default(),
-        problems: vec![problem],
-    }
+/// What is known of a run that nobody lived to report.
+fn failed(problem: Problem, progress: &Progress) -> Outcome {
+    let campaigns = CampaignCounts {
+        listed: progress.distinct,
+        distinct: progress.distinct,
+        reported_total: progress.reported_total,
+        stored: progress.stored,
+        skipped: 0,
+        dead_lettered: progress.dead_lettered,
+    };
+    Outcome { status: Status::Failed, campaigns, restarts: RestartCounts::default(), problems: vec![problem] }
 }
 
 fn report(
     settings: &PipelineSettings,
     run: Option<&Run>,
     outcome: Outcome,
-    Tally { requests, lower_bound }: Tally,
+    requests: RequestCounts,
     duration: Duration,
 ) -> AccountReport {
     let mut problems = outcome.problems;
@@ -218,7 +244,6 @@ fn report(
         );
         problems.push(Problem { class: ProblemClass::Throttled, message });
     }
-    let requests: RequestCounts = requests;
     AccountReport {
         account: settings.account.clone(),
         run_id: run.map(|run| run.id),
@@ -228,7 +253,7 @@ fn report(
         requests,
         restarts: outcome.restarts,
         duration,
-        lower_bound,
+        lower_bound: lower_bound(requests.total, &settings.rate_limits),
         problems,
     }
 }

@@ -123,6 +123,8 @@ pub struct RestartIntensity {
     pub max_restarts: usize,
     /// The sliding window.
     pub within: Duration,
+    /// Restarts allowed in a whole run: under a slow limit, an actor that always panics does so rarely.
+    pub max_in_all: usize,
     /// Wait before the first restart; it doubles with each further one in the window.
     pub backoff: Duration,
     /// The longest wait.
@@ -134,13 +136,15 @@ impl RestartIntensity {
     pub const SINGLETON: Self = Self {
         max_restarts: 5,
         within: Duration::from_secs(60),
+        max_in_all: 20,
         backoff: Duration::from_millis(100),
         backoff_cap: Duration::from_secs(5),
     };
 
     /// For the pool: a single campaign can take two down, and all may be hit by one bug at once.
     pub fn pool(concurrency: Concurrency) -> Self {
-        Self { max_restarts: 10.max(2 * concurrency.get()), ..Self::SINGLETON }
+        let max_restarts = 10.max(2 * concurrency.get());
+        Self { max_restarts, max_in_all: 10 * max_restarts, ..Self::SINGLETON }
     }
 }
 
@@ -173,8 +177,8 @@ pub const WIND_DOWN: Duration = Duration::from_secs(5);
 /// How long the database may be away before the run ends `failed`: a failover or a restart with recovery fits in.
 pub const DATABASE_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
-/// The longest wait that a platform's hint is believed; a longer one is a mistake or needs someone.
-pub const LONGEST_COOL_DOWN: Duration = Duration::from_secs(15 * 60);
+/// The longest wait that a platform's hint is believed: until a day's quota is renewed.
+pub const LONGEST_COOL_DOWN: Duration = Duration::from_secs(86_400);
 
 /// Jitter after a cool-down, so that several processes do not come back in one moment.
 pub const COOL_DOWN_JITTER: Duration = Duration::from_secs(1);
@@ -182,7 +186,7 @@ pub const COOL_DOWN_JITTER: Duration = Duration::from_secs(1);
 /// 429s that one request is patient with. With a cool-down each, that is hours: somebody else uses the limit.
 pub const MAX_THROTTLED: u32 = 20;
 
-/// 401s in a row that one request answers with a new token. More, and it is not the token.
+/// 401s that one request answers with a new token. More, and it is not the token.
 pub const MAX_UNAUTHORIZED: u32 = 3;
 
 /// Tokens in a row that may expire before one request can be sent. Then it is sent with the last of them: either

@@ -18,6 +18,9 @@ const REMEMBERED: usize = 64;
 /// Requests to measure before the safest rule is left.
 const ENOUGH: u32 = 30;
 
+/// The next request may be delayed by more than any was yet: half as much again, and at least this part of a window.
+const SMALLEST_SPREAD: u32 = 100;
+
 /// The share of a window that stamping at completion may cost on average, unanswered requests included.
 const TOLERATED: f64 = 0.06;
 
@@ -83,7 +86,8 @@ impl Latencies {
         if self.measured < ENOUGH || self.mean() <= window.mul_f64(TOLERATED) {
             return StampRule::Completion;
         }
-        let cautious = self.spread().saturating_mul(self.caution);
+        let least = window / SMALLEST_SPREAD;
+        let cautious = (self.spread() * 3 / 2).max(least).saturating_mul(self.caution);
         StampRule::Sending { spread: cautious.min(self.request_timeout) }
     }
 
@@ -155,7 +159,7 @@ mod tests {
         let mut measured = after(SECOND, [ms(500), ms(530)].repeat(20));
         measured.succeeded(Endpoint::List, ms(3));
         measured.succeeded(Endpoint::List, ms(43));
-        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(40) });
+        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(60) });
     }
 
     #[test]
@@ -163,18 +167,18 @@ mod tests {
         let mut measured = after(SECOND, [ms(30), ms(35)].repeat(50));
         assert_eq!(measured.rule(), StampRule::Completion);
         (0..5).for_each(|_| measured.ended(SECOND));
-        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(5) });
+        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(10) });
     }
 
     #[test]
     fn a_429_doubles_the_spread_and_an_old_outlier_is_forgotten() {
         let mut measured = after(SECOND, [ms(500), ms(510)].repeat(20));
         measured.throttled();
-        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(20) });
+        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(30) });
         measured.succeeded(Endpoint::Sync, ms(900));
-        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(800) });
+        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(1200) });
         (0..REMEMBERED).for_each(|_| measured.succeeded(Endpoint::Sync, ms(505)));
-        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(0) });
+        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(20) });
     }
 
     #[test]

@@ -20,10 +20,11 @@ use crate::settings::{BatchLimits, DATABASE_PATIENCE};
 const BACKOFF: Duration = Duration::from_millis(250);
 const BACKOFF_CAP: Duration = Duration::from_secs(5);
 
-/// What became of a campaign. Only a sync call makes a [`SyncedCampaign`].
+/// What became of a campaign.
 #[derive(Clone, Debug)]
 pub(crate) enum Settled {
-    Synced(SyncedCampaign),
+    /// With the requests that it took.
+    Synced(SyncedCampaign, u32),
     GivenUp(DeadLetter),
 }
 
@@ -146,7 +147,7 @@ impl<S: Store> StoreActor<S> {
         let mut batch = Batch::default();
         for entry in entries.iter().cloned() {
             match entry {
-                Settled::Synced(campaign) => batch.synced.push(campaign),
+                Settled::Synced(campaign, _) => batch.synced.push(campaign),
                 Settled::GivenUp(letter) => batch.dead_letters.push(letter),
             }
         }
@@ -205,8 +206,8 @@ impl<S: Store> StoreActor<S> {
             self.halves.push_front(entries);
         } else {
             match entries.pop() {
-                Some(Settled::Synced(synced)) => {
-                    self.halves.push_front(vec![Settled::GivenUp(unstorable(&synced, cause))]);
+                Some(Settled::Synced(synced, attempts)) => {
+                    self.halves.push_front(vec![Settled::GivenUp(unstorable(&synced, attempts, cause))]);
                 }
                 Some(Settled::GivenUp(letter)) => {
                     return self
@@ -225,13 +226,13 @@ impl<S: Store> StoreActor<S> {
     }
 }
 
-fn unstorable(synced: &SyncedCampaign, cause: String) -> DeadLetter {
+fn unstorable(synced: &SyncedCampaign, attempts: u32, cause: String) -> DeadLetter {
     let now = SystemTime::now();
     DeadLetter {
         id: synced.campaign.id.clone(),
         class: FailureClass::Unstorable,
         message: cause,
-        attempts: 1,
+        attempts,
         payload: synced.campaign.payload.clone(),
         first_failed_at: now,
         last_failed_at: now,

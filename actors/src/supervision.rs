@@ -19,6 +19,7 @@ use actix::prelude::*;
 use futures_util::FutureExt;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, Sleep, sleep};
+use tracing::Instrument;
 
 use crate::settings::RestartIntensity;
 
@@ -59,22 +60,25 @@ pub(crate) struct Crashed {
 pub(crate) struct RestartWindow {
     intensity: RestartIntensity,
     crashes: VecDeque<Instant>,
+    in_all: usize,
 }
 
 impl RestartWindow {
     pub(crate) fn new(intensity: RestartIntensity) -> Self {
-        Self { intensity, crashes: VecDeque::new() }
+        Self { intensity, crashes: VecDeque::new(), in_all: 0 }
     }
 
     /// Takes note of a crash: the wait before the restart, or none where it was one too many.
     pub(crate) fn crash(&mut self) -> Option<Duration> {
-        let RestartIntensity { max_restarts, within, backoff, backoff_cap } = self.intensity;
+        let RestartIntensity { max_restarts, within, max_in_all, backoff, backoff_cap } = self.intensity;
         let now = Instant::now();
+        self.in_all += 1;
         self.crashes.push_back(now);
         self.crashes.retain(|crash| now - *crash < within);
         let recent = self.crashes.len();
         let doubled = 2u32.saturating_pow(recent.saturating_sub(1).min(30) as u32);
-        (recent <= max_restarts).then(|| backoff.saturating_mul(doubled).min(backoff_cap))
+        (recent <= max_restarts && self.in_all <= max_in_all)
+            .then(|| backoff.saturating_mul(doubled).min(backoff_cap))
     }
 }
 
@@ -98,7 +102,7 @@ where
         window: RestartWindow::new(intensity),
         supervisor,
     };
-    (address, actix::spawn(guard).abort_handle())
+    (address, actix::spawn(guard.in_current_span()).abort_handle())
 }
 
 struct Guard<A: Actor<Context = Context<A>>> {
@@ -154,7 +158,8 @@ where
     let context = Context::new();
     let address = context.address();
     let life = AssertUnwindSafe(context.into_future(bear(&address))).catch_unwind();
-    let handle = actix::spawn(async move { life.await.err().map(|panic| panic_message(&*panic)) });
+    let life = async move { life.await.err().map(|panic| panic_message(&*panic)) };
+    let handle = actix::spawn(life.in_current_span());
     (address, handle)
 }
 

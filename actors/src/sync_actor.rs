@@ -13,9 +13,9 @@ use crate::permit::{Endpoint, Permit};
 use crate::ports::Platform;
 use crate::requester::{RequestError, Requester};
 
-/// Asks for the sync of one campaign.
+/// Asks for the sync of one campaign; the reply says also how many requests it took.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<SyncedCampaign, RequestError>")]
+#[rtype(result = "Result<(SyncedCampaign, u32), RequestError>")]
 pub(crate) struct SyncCampaign {
     pub(crate) campaign: Arc<Campaign>,
     pub(crate) key: IdempotencyKey,
@@ -33,7 +33,7 @@ impl<P: Platform> Actor for SyncActor<P> {
 
 impl<P: Platform> Handler<SyncCampaign> for SyncActor<P> {
     /// A future of the actor's own, so that a panic in it takes the actor down and is seen.
-    type Result = ResponseActFuture<Self, Result<SyncedCampaign, RequestError>>;
+    type Result = ResponseActFuture<Self, Result<(SyncedCampaign, u32), RequestError>>;
 
     fn handle(
         &mut self,

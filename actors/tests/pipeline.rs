@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::model::{
-    AccessToken, Campaign, FailureClass, IdempotencyKey, Login, Page, PageRequest, SyncedCampaign,
+    AccessToken, Campaign, FailureClass, IdempotencyKey, Listed, Login, Page, PageRequest, SyncedCampaign,
 };
 use actors::permit::{Endpoint, Permit};
 use actors::ports::{Platform, PlatformError};
@@ -142,7 +142,9 @@ fn a_campaign_that_panics_twice_is_a_dead_letter_and_one_that_panics_once_is_sto
         });
     let (report, platform, store) = run(settings(), platform, MemoryStore::default());
     assert_eq!((report.status, report.restarts.sync), (Status::Partial, 3));
-    assert_eq!(store.dead_letters()[&campaign_id(4)].class, FailureClass::Panicked);
+    let letter = &store.dead_letters()[&campaign_id(4)];
+    assert_eq!((letter.class, letter.attempts), (FailureClass::Panicked, 2));
+    assert!(letter.message.contains("the script says so: Sync of 4"), "{}", letter.message);
     assert_eq!(platform.synced().get(&5), Some(&1));
     assert_eq!(report.campaigns.stored, 29);
 }
@@ -254,10 +256,7 @@ fn a_campaign_that_slips_to_an_earlier_page_because_another_was_deleted_is_found
     let asked = Cell::new(0);
     let platform = ScriptedPlatform::obliging(0).listing(move |request| {
         asked.set(asked.get() + 1);
-        let all = honest_page(
-            50,
-            actors::model::PageRequest { page: 1, limit: NonZeroU32::new(50).expect("not zero") },
-        );
+        let all = honest_page(50, PageRequest { page: 1, limit: NonZeroU32::new(50).expect("not zero") });
         // After the first page, the platform loses its first campaign: all others move up by one.
         let gone = usize::from(asked.get() > 1);
         let left: Vec<_> = all.entries.into_iter().skip(gone).collect();
@@ -271,6 +270,82 @@ fn a_campaign_that_slips_to_an_earlier_page_because_another_was_deleted_is_found
     let (report, platform, _) = run(settings(), platform, MemoryStore::default());
     assert_eq!((report.status, report.campaigns.stored), (Status::Complete, 50));
     assert!(platform.synced().contains_key(&10), "it slipped from the second page to the first");
+}
+
+/// The listing in which the tenth campaign stands on the second page too, and the eleventh nowhere.
+fn with_one_doubled(campaigns: u64, request: PageRequest) -> Page {
+    let mut page = honest_page(campaigns, request);
+    if request.page == 2 {
+        page.entries[0] = honest_page(campaigns, PageRequest { page: 1, ..request }).entries[9].clone();
+    }
+    page
+}
+
+#[test]
+fn a_campaign_that_is_committed_while_it_is_listed_again_is_not_taken_for_another() {
+    for lookup in [0, 5, 20, 60, 100, 200] {
+        let platform = ScriptedPlatform::obliging(0).listing(|request| with_one_doubled(50, request));
+        let store = MemoryStore::looking_up_in(Duration::from_millis(lookup));
+        let settings =
+            PipelineSettings { batch: BatchLimits::new(50, Duration::ZERO).expect("in range"), ..settings() };
+        let (report, platform, _) = run(settings, platform, store);
+        assert_eq!(
+            (report.status, report.campaigns.stored),
+            (Status::Partial, 49),
+            "looked up in {lookup} ms"
+        );
+        assert!(platform.synced().values().all(|times| *times == 1));
+    }
+}
+
+#[test]
+fn a_second_pass_that_shows_one_campaign_twice_is_not_taken_for_complete() {
+    let asked = Cell::new(0);
+    let platform = ScriptedPlatform::obliging(0).listing(move |request| {
+        asked.set(asked.get() + 1);
+        with_one_doubled(if asked.get() == 1 { 40 } else { 41 }, request)
+    });
+    let (report, ..) = run(settings(), platform, MemoryStore::default());
+    assert_eq!((report.status, report.campaigns.stored), (Status::Partial, 40));
+}
+
+#[test]
+fn an_empty_listing_that_says_that_there_are_campaigns_is_partial() {
+    let platform =
+        ScriptedPlatform::obliging(0).listing(|request| Page { total: Some(5), ..honest_page(0, request) });
+    let (report, ..) = run(settings(), platform, MemoryStore::default());
+    assert_eq!((report.status, problems(&report)), (Status::Partial, vec![ProblemClass::ListingIncomplete]));
+}
+
+#[test]
+fn entries_that_are_no_campaigns_are_taken_in_only_as_fast_as_they_are_stored() {
+    let platform = ScriptedPlatform::obliging(0).listing(|request| {
+        let malformed = |number: u32| Listed::Malformed {
+            id: format!("{}-{number}", request.page).into(),
+            message: "no campaign".into(),
+            payload: "{}".into(),
+        };
+        Page {
+            entries: (0..request.limit.get()).map(malformed).collect(),
+            has_more: true,
+            total: Some(1_000_000),
+        }
+    });
+    let settings =
+        PipelineSettings { batch: BatchLimits::new(20, Duration::ZERO).expect("in range"), ..settings() };
+    let (report, ..) = run(settings, platform, MemoryStore::failing(|_| CommitFault::Unavailable));
+    assert!(report.requests.list <= 5, "{} pages although nothing could be stored", report.requests.list);
+}
+
+#[test]
+fn a_wrong_address_is_not_called_refused_credentials() {
+    let platform = ScriptedPlatform::obliging(5).playing(|call| match call.endpoint {
+        Endpoint::Auth => Play::Reject,
+        _ => Play::Well,
+    });
+    let (report, ..) = run(settings(), platform, MemoryStore::default());
+    assert_eq!((report.status, problems(&report)), (Status::Failed, vec![ProblemClass::LoginFailed]));
+    assert_eq!(report.requests.total, 1);
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use actors::permit::Endpoint;
 use actors::report::{AccountReport, ProblemClass, RestartCounts, Status};
+use actors::settings::PipelineSettings;
 use actors::testing::{
-    Call, CommitFault, MemoryStore, Play, ScriptedPlatform, in_virtual_time, run_to_end,
+    Call, CommitFault, MemoryStore, Play, ScriptedPlatform, in_virtual_time, limit, run_to_end,
     run_with_limiter_panics, settings,
 };
 
@@ -141,6 +142,27 @@ fn the_store_actor_panics_for_ever_and_the_run_fails_by_its_name() {
         "StoreActor",
         "the script says so: commit",
     );
+}
+
+#[test]
+fn an_actor_that_panics_for_ever_ends_the_run_also_where_a_slow_limit_lets_it_panic_rarely() {
+    let platform = Rc::new(panicking(|call| call.endpoint == Endpoint::List));
+    let store = Rc::new(MemoryStore::default());
+    let settings = PipelineSettings { rate_limits: vec![limit(5, Duration::from_secs(60))], ..settings() };
+    let report = in_virtual_time(run_to_end(settings, &platform, &store));
+    assert_eq!((report.status, report.restarts.pager), (Status::Failed, 20));
+    assert!(report.duration < Duration::from_secs(600), "{:?}", report.duration);
+}
+
+#[test]
+fn a_limiter_that_gave_up_has_not_forgotten_what_was_sent() {
+    let (platform, store) = (Rc::new(ScriptedPlatform::obliging(100_000)), Rc::new(MemoryStore::default()));
+    let panics = (1..100).map(|n| Duration::from_millis(n * 50)).collect();
+    let report = in_virtual_time(run_with_limiter_panics(settings(), &platform, &store, panics));
+    // But for those that it had let through when it went.
+    let missing = platform.calls().len() as u64 - report.requests.total;
+    assert!(missing <= 9, "{missing} requests are missing");
+    assert!(report.requests.sync + 9 >= report.campaigns.stored && report.campaigns.stored > 0, "{report:?}");
 }
 
 #[test]

@@ -2,9 +2,11 @@
 //! nothing and asks the platform for nothing but a login.
 
 use std::io::{self, Write};
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use actors::retry_policy::RetryPolicy;
 use comfy_table::{Table, presets};
 
 use crate::config::CheckConfig;
@@ -48,7 +50,9 @@ async fn credentials(config: &CheckConfig) -> Finding {
         connections: 1,
     });
     let client = client.map_err(|error| error.to_string())?;
-    actors::check_credentials(Rc::new(client)).await?;
+    let max_attempts = NonZeroU32::new(config.pipeline.max_attempts).unwrap_or(NonZeroU32::MIN);
+    actors::check_credentials(Rc::new(client), RetryPolicy { max_attempts, ..RetryPolicy::default() })
+        .await?;
     Ok(format!("{} logs in at {}", platform.email, platform.api_url))
 }
 

@@ -134,12 +134,13 @@ fn a_401_for_the_current_token_gets_the_next_and_one_for_an_older_asks_for_nothi
 }
 
 #[test]
-fn refused_credentials_are_final_and_everyone_is_told() {
+fn refused_credentials_are_final_and_everyone_is_told_and_so_is_a_wrong_address_by_another_name() {
     in_virtual_time(async {
-        for (play, message) in [(Play::Unauthorized, "it said 401"), (Play::Reject, "it said 404")] {
+        let refused = AuthError::Refused("it said 401".to_owned());
+        let failed = AuthError::Failed("it said 404 (1 attempts)".to_owned());
+        for (play, refused) in [(Play::Unauthorized, refused), (Play::Reject, failed)] {
             let scene = Scene::new(&[], move |_| play);
             let waiting: Vec<Reply> = (0..5).map(|_| scene.ask(None)).collect();
-            let refused = AuthError::Refused(message.to_owned());
             for waiting in waiting {
                 assert_eq!(answer(waiting).await.err(), Some(refused.clone()));
             }
@@ -162,8 +163,9 @@ fn a_failing_login_is_repeated_as_the_policy_says_and_then_final() {
         }
         assert!(answer(scene.ask(None)).await.is_err());
         assert_eq!(scene.logins(), 3);
-        let tally = scene.limiter.send(crate::rate_limiter::GetTally).await.expect("it is alive");
-        assert_eq!(tally.requests.retried, 2);
+        let tally =
+            scene.limiter.send(crate::rate_limiter::tests::CountRequests).await.expect("it is alive").0;
+        assert_eq!(tally.retried, 2);
     });
 }
 

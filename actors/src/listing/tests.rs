@@ -37,9 +37,9 @@ fn drive(limit: u32, most_pages: usize, mut platform: impl FnMut(u32, u64, usize
         let (ids, has_more, total) = platform(page, limit.get().into(), pages);
         pages += 1;
         assert!(pages <= most_pages, "page {page} is asked for after {pages} requests");
-        let entries = ids.len() as u64;
+        let shown = ids.clone();
         let fresh = ids.into_iter().filter(|id| seen.insert(*id)).count() as u64;
-        listing.observe(entries, fresh, has_more, total);
+        listing.observe(&shown, fresh, has_more, total);
     }
     assert_eq!(listing.distinct, seen.len() as u64);
     Ended { listing, seen, pages }
@@ -217,9 +217,9 @@ fn ever_new_campaigns_far_beyond_the_total_are_the_end() {
     assert_eq!((ended.is_proven(), ended.seen.len()), (false, 1200));
     assert!(ended.message().contains("50 campaigns, but listed 1200"), "{}", ended.message());
     let mut listing = Listing::new(NonZeroU32::MIN);
-    listing.observe(MOST_WITHOUT_TOTAL, MOST_WITHOUT_TOTAL, true, None);
+    listing.observe(&[0], MOST_WITHOUT_TOTAL, true, None);
     assert_eq!(listing.end(), None);
-    listing.observe(1, 1, true, None);
+    listing.observe(&[1], 1, true, None);
     assert!(matches!(listing.end(), Some(Completeness::Unproven(_))));
 }
 
@@ -249,6 +249,19 @@ fn a_total_that_changes_in_each_pass_proves_nothing() {
 }
 
 #[test]
+fn a_second_pass_that_shows_one_campaign_twice_and_another_never_proves_nothing() {
+    // The total changes in the first pass; in the second, 9 stands on two pages and 40 on none.
+    let ended = drive(10, 100, |page, limit, asked| {
+        let (mut ids, has_more, _) = honest(41, page, limit);
+        if page == 5 {
+            ids = vec![9];
+        }
+        (ids, has_more, Some(if asked < 2 { 40 } else { 41 }))
+    });
+    assert_eq!((ended.is_proven(), ended.seen.len()), (false, 40));
+}
+
+#[test]
 fn a_deleted_campaign_is_no_proof_that_the_listing_had_no_other() {
     // One that stood on the first page is gone before the second is read: another slips to the first, unseen.
     let ended = drive(10, 100, |page, limit, asked| {
@@ -265,7 +278,7 @@ fn a_deleted_campaign_is_no_proof_that_the_listing_had_no_other() {
 #[test]
 fn a_listing_that_is_broken_off_says_where_and_why_and_asks_for_nothing_more() {
     let mut listing = Listing::new(NonZeroU32::new(10).expect("not zero"));
-    listing.observe(10, 10, true, Some(50));
+    listing.observe(&[0; 10], 10, true, Some(50));
     listing.break_off("it said 503");
     assert_eq!(listing.next(), None);
     let Some(Completeness::Unproven(message)) = listing.end() else { panic!("{:?}", listing.end()) };

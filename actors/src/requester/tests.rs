@@ -10,7 +10,8 @@ use super::*;
 use crate::auth_actor::AuthActor;
 use crate::model::{Page, PageRequest};
 use crate::ports::Platform;
-use crate::rate_limiter::{CloseDoor, GetTally};
+use crate::rate_limiter::CloseDoor;
+use crate::rate_limiter::tests::CountRequests;
 use crate::report::RequestCounts;
 use crate::settings::{MAX_EXPIRED, MAX_UNAUTHORIZED, RateLimit};
 use crate::testing::{Call, Play, ScriptedPlatform, in_virtual_time, limit, unwatched};
@@ -39,11 +40,11 @@ impl Scene {
             self.platform.list(permit, &token.access, request).await
         };
         let answer = timeout(HOUR, self.requester.request(Endpoint::List, call)).await;
-        answer.expect("it ends, one way or the other")
+        answer.expect("it ends, one way or the other").map(|(page, _)| page)
     }
 
     async fn counts(&self) -> RequestCounts {
-        self.limiter.send(GetTally).await.expect("it is alive").requests
+        self.limiter.send(CountRequests).await.expect("it is alive").0
     }
 
     /// The generations of the tokens with which pages were asked for.

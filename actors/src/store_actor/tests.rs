@@ -201,7 +201,8 @@ fn synced(id: u32) -> Settled {
         created_at: SystemTime::UNIX_EPOCH,
         payload: format!("payload of {id}").into(),
     };
-    Settled::Synced(SyncedCampaign { campaign: Arc::new(campaign), synced_at: SystemTime::UNIX_EPOCH })
+    let synced = SyncedCampaign { campaign: Arc::new(campaign), synced_at: SystemTime::UNIX_EPOCH };
+    Settled::Synced(synced, 2)
 }
 
 fn given_up(id: u32) -> Settled {

@@ -8,6 +8,7 @@ use crate::testing::{in_virtual_time, witness};
 const MS: Duration = Duration::from_millis(1);
 
 const INTENSITY: RestartIntensity = RestartIntensity {
+    max_in_all: usize::MAX,
     max_restarts: 4,
     within: Duration::from_secs(60),
     backoff: Duration::from_millis(100),

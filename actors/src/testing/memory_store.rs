@@ -30,6 +30,7 @@ pub enum CommitFault {
 /// See the module.
 pub struct MemoryStore {
     fault: Box<dyn Fn(u64) -> CommitFault>,
+    lookup: Duration,
     refuses: Box<dyn Fn(&CampaignId) -> bool>,
     commits: Cell<u64>,
     rows: RefCell<HashMap<CampaignId, SyncedCampaign>>,
@@ -50,6 +51,7 @@ impl Default for MemoryStore {
     fn default() -> Self {
         Self {
             fault: Box::new(|_| CommitFault::None),
+            lookup: Duration::from_millis(1),
             refuses: Box::new(|_| false),
             commits: Cell::new(0),
             rows: RefCell::default(),
@@ -71,6 +73,11 @@ impl MemoryStore {
     /// One that refuses these campaigns' rows.
     pub fn refusing(refuses: impl Fn(&CampaignId) -> bool + 'static) -> Self {
         Self { refuses: Box::new(refuses), ..Self::default() }
+    }
+
+    /// One that takes so long to say what it has settled.
+    pub fn looking_up_in(lookup: Duration) -> Self {
+        Self { lookup, ..Self::default() }
     }
 
     /// The rows.
@@ -105,6 +112,7 @@ impl Store for MemoryStore {
     }
 
     async fn settled(&self, _: &Run, ids: &[CampaignId]) -> Result<Vec<CampaignId>, StoreError> {
+        sleep(self.lookup).await;
         let (rows, dead_letters) = (self.rows.borrow(), self.dead_letters.borrow());
         Ok(ids.iter().filter(|id| rows.contains_key(id) || dead_letters.contains_key(id)).cloned().collect())
     }

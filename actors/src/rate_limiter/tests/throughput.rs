@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::*;
+use crate::lower_bound::lower_bound;
 
 /// What the platform saw: when each request arrived.
 async fn arrivals(

@@ -31,13 +31,14 @@ fn what_comes_while_a_batch_is_halved_waits_and_is_stored_too() {
         assert_eq!(scene.stored(), (0..20).filter(|id| *id != 3).collect());
         let letter = unstorable_of(3);
         assert_eq!((letter.class, letter.message.as_str()), (FailureClass::Unstorable, "poison"));
+        assert_eq!(letter.attempts, 2);
         assert_eq!(&*letter.payload, "payload of 3");
     });
 }
 
 fn unstorable_of(id: u32) -> DeadLetter {
     match synced(id) {
-        Settled::Synced(synced) => unstorable(&synced, "poison".into()),
+        Settled::Synced(synced, attempts) => unstorable(&synced, attempts, "poison".into()),
         Settled::GivenUp(letter) => letter,
     }
 }
