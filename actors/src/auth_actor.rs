@@ -170,7 +170,7 @@ pub(crate) async fn log_in<P: Platform>(
         match attempts.judge(&error) {
             Verdict::Again { wait_up_to } => {
                 let wait = jitter.up_to(wait_up_to);
-                warn!(%error, attempts = attempts.made(), wait_ms = wait.as_millis(), "login failed, trying again");
+                warn!(%error, attempts = attempts.made(), wait_ms = wait.as_millis() as u64, "login failed, trying again");
                 sleep(wait).await;
             }
             Verdict::GiveUp { .. } => {

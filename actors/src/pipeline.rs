@@ -285,7 +285,7 @@ impl Pipeline {
     }
 
     fn bury(&mut self, id: CampaignId, payload: Box<str>, cause: GaveUp) {
-        warn!(campaign = %id, class = %cause.class, message = %cause.message, "campaign given up");
+        warn!(campaign = %id, class = %cause.class, cause = %cause.message, "campaign given up");
         self.keep(Settled::GivenUp(DeadLetter {
             id,
             class: cause.class,
@@ -351,7 +351,7 @@ impl Pipeline {
     }
 
     fn fail(&mut self, class: ProblemClass, message: String, ctx: &mut Context<Self>) {
-        error!(%message, "the run cannot go on");
+        error!(cause = %message, "the run cannot go on");
         self.problems.push(Problem { class, message });
         self.wind_down(Status::Failed, ctx);
     }

@@ -418,7 +418,7 @@ impl Handler<CoolDown> for RateLimiter {
         let until = self.now() + wait + self.jitter.up_to(COOL_DOWN_JITTER);
         self.cooling_until = self.cooling_until.max(Some(until));
         warn!(
-            wait_ms = wait.as_millis(),
+            wait_ms = wait.as_millis() as u64,
             "the platform answered 429: the limit is set too high, or something else uses it"
         );
         self.serve(ctx);

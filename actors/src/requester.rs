@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use actix::prelude::*;
 use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use crate::auth_actor::{AuthError, GetToken, IssuedToken, get_token};
 use crate::jitter::Jitter;
@@ -74,7 +74,7 @@ impl Requester {
             match attempts.judge(&error) {
                 Verdict::Again { wait_up_to } => {
                     let wait = self.jitter.up_to(wait_up_to);
-                    info!(%error, attempts = attempts.made(), wait_ms = wait.as_millis(), "request failed, trying again");
+                    debug!(%error, attempts = attempts.made(), wait_ms = wait.as_millis() as u64, "request failed, trying again");
                     sleep(wait).await;
                 }
                 Verdict::GiveUp { class } => {

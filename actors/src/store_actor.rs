@@ -156,7 +156,11 @@ impl<S: Store> StoreActor<S> {
             let begun = Instant::now();
             let outcome = store.commit(&run, &batch).await;
             if outcome.is_ok() {
-                debug!(entries = batch.len(), commit_ms = begun.elapsed().as_millis(), "batch committed");
+                debug!(
+                    entries = batch.len(),
+                    commit_ms = begun.elapsed().as_millis() as u64,
+                    "batch committed"
+                );
             }
             (batch, outcome)
         };
@@ -191,7 +195,7 @@ impl<S: Store> StoreActor<S> {
         if now - away.since >= DATABASE_PATIENCE {
             return self.break_off(format!("{cause} (waited for {} s)", DATABASE_PATIENCE.as_secs()));
         }
-        warn!(%cause, wait_ms = away.next_wait.as_millis(), "the database is away, waiting for it");
+        warn!(%cause, wait_ms = away.next_wait.as_millis() as u64, "the database is away, waiting for it");
         self.progress.send_modify(|progress| progress.database_away = Some(cause));
         self.away = Some(Away { next_wait: (away.next_wait * 2).min(BACKOFF_CAP), ..away });
         ctx.run_later(away.next_wait, |actor, ctx| actor.commit(ctx));
@@ -310,7 +314,7 @@ async fn patiently<T>(mut attempt: impl AsyncFnMut() -> Result<T, StoreError>) -
     loop {
         match attempt().await {
             Err(StoreError::Unavailable(cause)) if begun.elapsed() < DATABASE_PATIENCE => {
-                warn!(%cause, wait_ms = wait.as_millis(), "the database is away, waiting for it");
+                warn!(%cause, wait_ms = wait.as_millis() as u64, "the database is away, waiting for it");
                 sleep(wait).await;
                 wait = (wait * 2).min(BACKOFF_CAP);
             }

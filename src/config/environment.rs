@@ -163,9 +163,14 @@ fn unreadable_line(text: &str, error: &dotenvy::Error) -> String {
     let hint = "is not of the form NAME=value; a value with spaces, quotes, # or $ stands in single quotes";
     match error {
         dotenvy::Error::LineParse(line, _) => {
-            let first = line.lines().next().unwrap_or_default();
-            let number = 1 + text.lines().position(|candidate| candidate == first).unwrap_or_default();
-            format!("cannot be read: line {number} {hint}")
+            // The library hands over what it could not parse: the line, or what stands behind its `=`.
+            let culprit = line.lines().next().unwrap_or_default().trim_end();
+            let found =
+                text.lines().position(|line| !culprit.is_empty() && line.trim_end().ends_with(culprit));
+            match found {
+                Some(before) => format!("cannot be read: line {} {hint}", before + 1),
+                None => format!("cannot be read: a line {hint}"),
+            }
         }
         _ => "cannot be read".to_owned(),
     }

@@ -463,3 +463,11 @@ fn the_example_file_tells_every_variable_and_the_defaults_as_they_are() {
         }
     }
 }
+
+#[test]
+fn a_line_of_dot_env_that_cannot_be_read_is_named_by_its_number() {
+    let dot_env = "# ours\nOTHER=1\n\nAD_PLATFORM_PASSWORD=pa$$ SECRET word\n";
+    let problems = run("", &[], dot_env).unwrap_err();
+    assert!(problems[0].contains("line 4 is not of the form"), "{problems:?}");
+    assert!(!problems.concat().contains("SECRET"), "{problems:?}");
+}

@@ -1,12 +1,15 @@
 //! One process at a time on a cluster. The lock is on an open file that the server inherits: it is free only when
 //! this process AND its server are gone, so a run that follows a killed one waits for the old server to end.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::process;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
 use super::error::PrivatePostgresError;
@@ -32,7 +35,10 @@ pub(super) async fn acquire(directory: &Path) -> Result<File, PrivatePostgresErr
         match file.try_lock() {
             Ok(()) => break,
             Err(TryLockError::Error(error)) => return Err(io("lock the file")(error)),
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => sleep(POLL).await,
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                end_orphan(&mut file, directory);
+                sleep(POLL).await;
+            }
             Err(TryLockError::WouldBlock) => {
                 return Err(PrivatePostgresError::InUse {
                     directory: directory.to_owned(),
@@ -47,9 +53,25 @@ pub(super) async fn acquire(directory: &Path) -> Result<File, PrivatePostgresErr
 }
 
 fn holder(file: &mut File) -> String {
+    holder_id(file).map_or_else(|| "another process".to_owned(), |id| format!("process {id}"))
+}
+
+fn holder_id(file: &mut File) -> Option<i32> {
     let mut text = String::new();
-    match file.rewind().and_then(|()| file.read_to_string(&mut text)).map(|_| text.parse::<u32>()) {
-        Ok(Ok(id)) => format!("process {id}"),
-        _ => "another process".to_owned(),
+    file.rewind().and_then(|()| file.read_to_string(&mut text)).ok()?;
+    text.parse().ok()
+}
+
+/// A process that was killed in the moment between its server's start and its watchdog's leaves a server that
+/// nobody stops. The lock says that there is one, and the cluster which.
+fn end_orphan(file: &mut File, directory: &Path) {
+    let is_dead = |id| kill(Pid::from_raw(id), None) == Err(Errno::ESRCH);
+    if !holder_id(file).is_some_and(is_dead) {
+        return;
+    }
+    let server = fs::read_to_string(directory.join("data/postmaster.pid")).unwrap_or_default();
+    if let Some(server) = server.lines().next().and_then(|id| id.parse().ok()) {
+        // A fast shutdown; asked for again at the next look, until the lock is free.
+        kill(Pid::from_raw(server), Signal::SIGINT).ok();
     }
 }

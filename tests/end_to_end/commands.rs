@@ -109,6 +109,18 @@ fn mock_platform_serves_until_it_is_stopped_and_then_says_what_it_saw() {
 }
 
 #[test]
+fn a_mock_platform_whose_port_is_taken_says_so() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it has one").to_string();
+    let (code, _, stderr) = outcome(bare(&["mock-platform", "--listen", &address]));
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains(&address) && stderr.contains("in use") && !stderr.contains("panicked"),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn demo_needs_nothing_and_stores_a_hundred_of_a_hundred() {
     let mut command = bare(&["demo"]);
     let home = tempfile::tempdir().expect("a directory");

@@ -129,7 +129,10 @@ fn the_logs_are_json_where_there_is_no_terminal_and_hold_no_secret_at_any_level(
     assert!(stderr.lines().count() > 5);
     for line in stderr.lines() {
         assert!(serde_json::from_str::<Value>(line).is_ok(), "not JSON: {line}");
+        assert!(line.matches("\"message\":").count() == 1, "a key stands twice: {line}");
     }
+    let failed = stderr.lines().find(|line| line.contains("the run cannot go on")).expect("it is logged");
+    assert!(failed.contains("\"account\":\"default\"") && failed.contains("\"run\":"), "{failed}");
     let basic = "ZGVtb0BleGFtcGxlLmNvbTpDYW5hcnktUGFzc3cwcmQtNzM=";
     for secret in [password, basic] {
         assert!(!stderr.contains(secret) && !stdout.contains(secret), "leaked: {secret}");

@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
 pub use catalogue::{Campaign, campaign};
@@ -56,14 +56,18 @@ impl MockPlatform {
     pub fn start(settings: Settings, addr: SocketAddr) -> io::Result<MockPlatform> {
         settings.validate().map_err(|what| io::Error::new(io::ErrorKind::InvalidInput, what))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
+        let listening = {
             let _entered = runtime.enter();
-            let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-            socket.set_reuseaddr(true)?;
-            socket.bind(addr)?;
-            socket.listen(BACKLOG)?
+            listen(addr)
         };
-        let addr = listener.local_addr()?;
+        let (listener, addr) = match listening {
+            Ok(listening) => listening,
+            Err(error) => {
+                // To drop a runtime within another is a panic.
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
         let platform = Arc::new(Mutex::new(Platform::new(settings)));
         let (stop, stopped) = oneshot::channel();
         let serving = server::serve(listener, Arc::clone(&platform), stopped);
@@ -103,6 +107,15 @@ impl MockPlatform {
             let _ = thread.join();
         }
     }
+}
+
+fn listen(addr: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    let listener = socket.listen(BACKLOG)?;
+    let addr = listener.local_addr()?;
+    Ok((listener, addr))
 }
 
 impl Drop for MockPlatform {
