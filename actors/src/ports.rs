@@ -17,8 +17,8 @@ use crate::report::AccountReport;
 /// An advertising platform, as one account sees it.
 ///
 /// Every call takes a [`Permit`] by value: without the limiter's leave nothing can be sent. An
-/// implementation calls [`Permit::mark_sent`] when the request leaves and [`Permit::answered`] when the last
-/// byte of the answer is in. It drops the permit where no answer came.
+/// implementation calls [`Permit::mark_sent`] when the request leaves, [`Permit::heard`] with what the answer's
+/// head says about the limits and [`Permit::answered`] when the last byte of the answer is in. It drops the permit where no answer came.
 pub trait Platform: 'static {
     /// Exchanges the account's credentials for a token.
     async fn login(&self, permit: Permit) -> Result<Login, PlatformError>;

@@ -23,7 +23,7 @@ use crate::report::{
     AccountReport, CampaignCounts, Problem, ProblemClass, RequestCounts, RestartCounts, Status,
 };
 use crate::requester::Requester;
-use crate::settings::{PipelineSettings, RestartIntensity};
+use crate::settings::{PipelineSettings, RateLimit, RestartIntensity};
 use crate::store_actor::StoreActor;
 use crate::supervision::{ActorKind, guard, spawn_child};
 use crate::sync_actor::SyncActor;
@@ -207,7 +207,7 @@ fn report(
     settings: &PipelineSettings,
     run: Option<&Run>,
     outcome: Outcome,
-    Tally { requests, lower_bound }: Tally,
+    Tally { requests, lower_bound, learned }: Tally,
     duration: Duration,
 ) -> AccountReport {
     let mut problems = outcome.problems;
@@ -217,6 +217,15 @@ fn report(
             requests.throttled
         );
         problems.push(Problem { class: ProblemClass::Throttled, message });
+    }
+    if !learned.is_empty() {
+        let message = format!(
+            "the platform states a limit of {}, tighter than the configured one ({}): it was kept once it was known; \
+             set the rate limit to it",
+            RateLimit::list(&learned),
+            RateLimit::list(&settings.rate_limits)
+        );
+        problems.push(Problem { class: ProblemClass::RateLimitTooHigh, message });
     }
     let requests: RequestCounts = requests;
     AccountReport {
