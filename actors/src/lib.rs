@@ -22,10 +22,12 @@ mod requester;
 mod store_actor;
 mod sync_actor;
 
+mod allowances;
 mod jitter;
 mod ledger;
 pub mod lower_bound;
 pub mod permit;
+pub mod quota_signals;
 mod rate_limiter;
 pub mod retry_policy;
 mod sliding_log;

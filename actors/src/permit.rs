@@ -5,6 +5,8 @@
 use actix::prelude::*;
 use tokio::time::Instant;
 
+use crate::quota_signals::QuotaSignals;
+
 /// What a permit is for. The limiter measures and counts each kind apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -30,7 +32,7 @@ pub enum Answer {
 }
 
 /// What became of a permit, and when; from the permit to its limiter.
-#[derive(Clone, Copy, Debug, Message)]
+#[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct PermitEvent {
     pub(crate) slot: u64,
@@ -38,10 +40,12 @@ pub(crate) struct PermitEvent {
     pub(crate) fate: Fate,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// The request left: from now on it counts.
     Sent,
+    /// The head of the answer is in, and says this. Not the end yet.
+    Heard(Box<QuotaSignals>),
     /// The last byte of the answer is in: the platform counted it before this moment.
     Answered(Answer),
     /// No answer within the request's time.
@@ -76,6 +80,13 @@ impl Permit {
     pub fn mark_sent(&mut self) {
         if !std::mem::replace(&mut self.sent, true) {
             self.tell(Fate::Sent);
+        }
+    }
+
+    /// To be called when the head of the answer is in, with what it says about the limits, whatever else it says.
+    pub fn heard(&self, signals: QuotaSignals) {
+        if !signals.is_empty() {
+            self.tell(Fate::Heard(Box::new(signals)));
         }
     }
 

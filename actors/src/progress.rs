@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::report::RequestCounts;
+use crate::settings::RateLimit;
 
 /// A snapshot.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Progress {
     pub restarts: u32,
     /// What was sent.
     pub requests: RequestCounts,
+    /// Limits that only the platform named.
+    pub learned_limits: Vec<RateLimit>,
     /// Mean time from sending to answer.
     pub latency: Duration,
     /// Why no permit can be had at once, if so.

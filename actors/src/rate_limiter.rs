@@ -4,6 +4,8 @@
 //! order: token, retries, new work, and first come, first served within. What became of a permit comes back as
 //! a [`PermitEvent`], also from a dropped one, so no slot leaks and none is given back too early.
 
+mod signals;
+
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,11 +15,13 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use crate::allowances::{Allowances, Hearing};
 use crate::jitter::Jitter;
 use crate::ledger::Ledger;
 use crate::model::Spent;
 use crate::permit::{Answer, Endpoint, Fate, Permit, PermitEvent};
 use crate::progress::{ProgressSender, QuotaWait};
+use crate::quota_signals::QuotaSignals;
 use crate::report::RequestCounts;
 use crate::settings::{COOL_DOWN_JITTER, LEDGER_RETRY, LONGEST_COOL_DOWN, RateLimit};
 use crate::sliding_log::{Availability, SlidingLog, Slot};
@@ -85,7 +89,14 @@ struct Waiting {
 struct Granted {
     endpoint: Endpoint,
     retry: bool,
-    sent: Option<Duration>,
+    sent: Option<Sent>,
+}
+
+#[derive(Clone, Copy)]
+struct Sent {
+    at: Duration,
+    /// How many requests had left by then, this one included.
+    departed: u64,
 }
 
 /// See the module.
@@ -93,13 +104,18 @@ pub(crate) struct RateLimiter {
     origin: Instant,
     /// The limiter's time at its origin: what was spent before it lies before that, and no time is negative.
     past: Duration,
+    /// Of the configured limits, then of those that the platform named.
     logs: Vec<SlidingLog>,
+    configured: usize,
+    allowances: Allowances,
     request_timeout: Duration,
     latencies: Latencies,
     rule: StampRule,
     queues: [VecDeque<Waiting>; 3],
     granted: HashMap<Slot, Granted>,
     next_slot: Slot,
+    /// How many requests have left, or have leave to.
+    departed: u64,
     cooling_until: Option<Duration>,
     closed: bool,
     timer: Option<SpawnHandle>,
@@ -120,12 +136,15 @@ impl RateLimiter {
             origin: Instant::now(),
             past: limits.iter().map(|limit| limit.window() + limit.margin()).max().unwrap_or_default(),
             logs: limits.iter().copied().map(SlidingLog::new).collect(),
+            configured: limits.len(),
+            allowances: Allowances::default(),
             request_timeout,
             latencies: Latencies::new(limits.iter().map(|limit| limit.window()).min(), request_timeout),
             rule: StampRule::Completion,
             queues: Default::default(),
             granted: HashMap::new(),
             next_slot: 0,
+            departed: 0,
             cooling_until: None,
             closed: false,
             timer: None,
@@ -194,6 +213,9 @@ impl RateLimiter {
         let requests = self.requests;
         let latency = self.latencies.mean();
         self.progress.send_modify(|progress| {
+            if progress.learned_limits.len() + self.configured < self.logs.len() {
+                progress.learned_limits = self.learned();
+            }
             progress.requests = requests;
             progress.latency = latency;
             progress.quota = quota_wait;
@@ -206,7 +228,8 @@ impl RateLimiter {
         if waiting == 0 {
             return;
         }
-        let grantable = self.logs.iter().map(|log| log.room(now, waiting)).min().unwrap_or(0);
+        let allowed = self.allowances.left(now, self.departed).unwrap_or(u64::MAX);
+        let grantable = self.room(waiting).min(usize::try_from(allowed).unwrap_or(usize::MAX));
         let Some(more) = self.ledger.as_ref().and_then(|ledger| ledger.due(now, grantable)) else { return };
         let (counted, in_flight) = (self.counted(), self.granted.len());
         let Some(ledger) = &mut self.ledger else { return };
@@ -249,7 +272,10 @@ impl RateLimiter {
         if let Some(until) = self.cooling_until.filter(|until| *until > now) {
             return (Availability::At(until), "the platform's 429".to_owned());
         }
-        let mut latest = (Availability::Now, String::new());
+        let mut latest = match self.allowances.availability(now, self.departed) {
+            Availability::Now => (Availability::Now, String::new()),
+            later => (later, "what the platform says is left".to_owned()),
+        };
         for log in &self.logs {
             let because = || log.limit().to_string();
             latest = match (latest, log.availability(now)) {
@@ -276,6 +302,7 @@ impl RateLimiter {
             ledger.spend();
         }
         self.granted.insert(slot, Granted { endpoint: waiting.endpoint, retry: waiting.retry, sent: None });
+        self.departed += 1;
         let permit = Permit::new(slot, ctx.address().recipient());
         // Refused, the permit is dropped, and so given back.
         let _ = waiting.reply.send(Ok(permit));
@@ -291,8 +318,10 @@ impl RateLimiter {
 
     fn note(&mut self, PermitEvent { slot, at, fate }: PermitEvent) {
         let at = self.past + at.saturating_duration_since(self.origin);
-        if fate == Fate::Sent {
-            return self.note_sent(slot, at);
+        match &fate {
+            Fate::Sent => return self.note_sent(slot, at),
+            Fate::Heard(signals) => return self.hear(slot, at, signals),
+            _ => {}
         }
         let is_answer = !matches!(fate, Fate::Returned | Fate::Abandoned);
         if is_answer && self.granted.get(&slot).is_some_and(|granted| granted.sent.is_none()) {
@@ -300,7 +329,8 @@ impl RateLimiter {
             self.note_sent(slot, at);
         }
         let Some(granted) = self.granted.remove(&slot) else { return };
-        let Some(sent) = granted.sent else {
+        let Some(Sent { at: sent, .. }) = granted.sent else {
+            self.departed -= 1;
             return self.logs.iter_mut().for_each(|log| log.give_back(slot));
         };
         if let Fate::Answered(Answer::Succeeded) = fate {
@@ -336,7 +366,7 @@ impl RateLimiter {
         }
         self.rule = rule;
         for (slot, granted) in &self.granted {
-            if let Some(stamp) = granted.sent.and_then(|sent| rule.while_in_flight(sent)) {
+            if let Some(stamp) = granted.sent.and_then(|sent| rule.while_in_flight(sent.at)) {
                 self.logs.iter_mut().for_each(|log| log.stamp(*slot, stamp));
             }
         }
@@ -344,7 +374,7 @@ impl RateLimiter {
 
     fn note_sent(&mut self, slot: Slot, at: Duration) {
         let Some(granted) = self.granted.get_mut(&slot) else { return };
-        granted.sent = Some(at);
+        granted.sent = Some(Sent { at, departed: self.requests.total + 1 });
         let count = match granted.endpoint {
             Endpoint::Auth => &mut self.requests.auth,
             Endpoint::List => &mut self.requests.list,

@@ -161,6 +161,8 @@ pub enum ProblemClass {
     DeadLetters,
     /// The platform answered 429: the limit is set too high, or something else uses it.
     Throttled,
+    /// The platform states a limit that the configured ones do not keep.
+    RateLimitTooHigh,
     /// An actor failed more often than it is restarted.
     RestartIntensityExceeded,
     /// The pipeline itself failed: a bug.

@@ -20,11 +20,9 @@ use crate::pipeline::{Crew, Outcome, Pipeline, Stop};
 use crate::ports::{Platform, Store, StoreError};
 use crate::progress::{Progress, ProgressSender};
 use crate::rate_limiter::{RateLimiter, SettleSpent};
-use crate::report::{
-    AccountReport, CampaignCounts, Problem, ProblemClass, RequestCounts, RestartCounts, Status,
-};
+use crate::report::{AccountReport, CampaignCounts, Problem, ProblemClass, RestartCounts, Status};
 use crate::requester::Requester;
-use crate::settings::{PipelineSettings, RestartIntensity};
+use crate::settings::{PipelineSettings, RateLimit, RestartIntensity};
 use crate::store_actor::StoreActor;
 use crate::supervision::{ActorKind, guard, spawn_child};
 use crate::sync_actor::SyncActor;
@@ -64,7 +62,7 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
                 &settings,
                 None,
                 failed(problem, &progress.borrow()),
-                RequestCounts::default(),
+                &progress.borrow(),
                 Duration::ZERO,
             );
         }
@@ -74,8 +72,7 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     let hiring = Hiring { settings: &settings, run: &run, spent, progress: Rc::new(progress) };
     let sync = sync(hiring, platform, store.clone(), shutdown, on_hired);
     let (outcome, duration) = sync.instrument(span.clone()).await;
-    let requests = watched.borrow().requests;
-    let mut report = report(&settings, Some(&run), outcome, requests, duration);
+    let mut report = report(&settings, Some(&run), outcome, &watched.borrow(), duration);
     if let Err(cause) = finish(&*store, &run, &report).instrument(span).await {
         let message = format!("the run's report could not be stored: {cause}");
         report.problems.push(Problem { class: ProblemClass::StoreFailed, message });
@@ -233,9 +230,10 @@ fn report(
     settings: &PipelineSettings,
     run: Option<&Run>,
     outcome: Outcome,
-    requests: RequestCounts,
+    progress: &Progress,
     duration: Duration,
 ) -> AccountReport {
+    let (requests, learned) = (progress.requests, &progress.learned_limits);
     let mut problems = outcome.problems;
     if requests.throttled > 0 {
         let message = format!(
@@ -243,6 +241,15 @@ fn report(
             requests.throttled
         );
         problems.push(Problem { class: ProblemClass::Throttled, message });
+    }
+    if !learned.is_empty() {
+        let message = format!(
+            "the platform states a limit of {}, tighter than the configured one ({}): it was kept once it was known; \
+             set the rate limit to it",
+            RateLimit::list(learned),
+            RateLimit::list(&settings.rate_limits)
+        );
+        problems.push(Problem { class: ProblemClass::RateLimitTooHigh, message });
     }
     AccountReport {
         account: settings.account.clone(),

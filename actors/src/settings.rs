@@ -17,6 +17,12 @@ pub struct OutOfRange {
     allowed: &'static str,
 }
 
+impl OutOfRange {
+    pub(crate) fn new(value: String, allowed: &'static str) -> Self {
+        Self { value, allowed }
+    }
+}
+
 /// At most so many requests in any window of that length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RateLimit {
@@ -47,6 +53,18 @@ impl RateLimit {
     /// How long the window is.
     pub fn window(self) -> Duration {
         self.window
+    }
+
+    /// Whether whoever keeps this limit keeps the other one too, in whichever way the windows lie.
+    pub(crate) fn implies(self, other: RateLimit) -> bool {
+        let windows = other.window.as_nanos().div_ceil(self.window.as_nanos());
+        self.requests() as u128 * windows <= other.requests() as u128
+    }
+
+    /// Several limits for a message, or `none`.
+    pub(crate) fn list(limits: &[RateLimit]) -> String {
+        let names: Vec<String> = limits.iter().map(RateLimit::to_string).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 
     /// What is added to the window against clocks that drift apart and timers that fire early

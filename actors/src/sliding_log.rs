@@ -57,6 +57,18 @@ impl SlidingLog {
         Self { limit, governor, stamps, decision_time }
     }
 
+    /// With what this other log, of an equally long or a longer window, knows of the same requests.
+    pub(crate) fn with_history(limit: RateLimit, known: Option<&SlidingLog>, now: Duration) -> Self {
+        let new = Self::new(limit);
+        if let Some(known) = known {
+            let (mut log, known) = (new.stamps.0.borrow_mut(), known.stamps.0.borrow());
+            log.by_stamp.clone_from(&known.by_stamp);
+            log.in_flight.clone_from(&known.in_flight);
+            log.forget_what_left(now);
+        }
+        new
+    }
+
     pub(crate) fn limit(&self) -> RateLimit {
         self.limit
     }
@@ -77,12 +89,19 @@ impl SlidingLog {
     pub(crate) fn take(&mut self, now: Duration, slot: Slot) -> bool {
         let granted = self.ask(now, Intent::Take(slot));
         if granted {
-            let mut log = self.stamps.0.borrow_mut();
-            if let Some(horizon) = now.checked_sub(log.period) {
-                log.forget_until(horizon);
-            }
+            self.stamps.0.borrow_mut().forget_what_left(now);
         }
         granted
+    }
+
+    /// Takes a slot whether or not one is free, as [`Self::take`] does.
+    pub(crate) fn occupy(&mut self, slot: Slot) {
+        self.stamp(slot, NOT_YET);
+    }
+
+    /// How many requests it remembers.
+    pub(crate) fn len(&self) -> usize {
+        self.stamps.0.borrow().by_stamp.len()
     }
 
     /// The platform has counted the request at this time, or will have by then.
@@ -196,7 +215,8 @@ impl Log {
     }
 
     /// Memory is for what can still be in a window.
-    fn forget_until(&mut self, horizon: Duration) {
+    fn forget_what_left(&mut self, now: Duration) {
+        let Some(horizon) = now.checked_sub(self.period) else { return };
         while self.by_stamp.first().is_some_and(|&(stamp, _)| stamp <= horizon) {
             self.by_stamp.pop_first();
         }

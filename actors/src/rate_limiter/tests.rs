@@ -3,6 +3,7 @@
 mod adversarial_platform;
 mod cool_down;
 mod restart;
+mod signals;
 mod throughput;
 
 use actix::Addr;
@@ -61,19 +62,24 @@ async fn tally(limiter: &Addr<RateLimiter>) -> RequestCounts {
     limiter.send(CountRequests).await.expect("it is alive").0
 }
 
+/// The limits that only the platform named, after all mail that it got so far.
+async fn learned(limiter: &Addr<RateLimiter>) -> Vec<RateLimit> {
+    limiter.send(CountRequests).await.expect("it is alive").1
+}
+
 /// Asks what was sent so far.
 #[derive(Debug, Message)]
 #[rtype(result = "Counted")]
 pub(crate) struct CountRequests;
 
 #[derive(MessageResponse)]
-pub(crate) struct Counted(pub(crate) RequestCounts);
+pub(crate) struct Counted(pub(crate) RequestCounts, pub(crate) Vec<RateLimit>);
 
 impl Handler<CountRequests> for RateLimiter {
     type Result = Counted;
 
     fn handle(&mut self, CountRequests: CountRequests, _: &mut Context<Self>) -> Counted {
-        Counted(self.requests)
+        Counted(self.requests, self.learned())
     }
 }
 
