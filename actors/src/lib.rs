@@ -23,6 +23,7 @@ mod store_actor;
 mod sync_actor;
 
 mod allowances;
+mod breaker;
 mod jitter;
 mod ledger;
 pub mod lower_bound;

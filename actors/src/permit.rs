@@ -23,7 +23,9 @@ pub enum Endpoint {
 pub enum Answer {
     /// The one that was wished for.
     Succeeded,
-    /// Any other, except those below.
+    /// 5xx and the like: the platform is not up to it at present.
+    Unavailable,
+    /// Any other, except those below: the platform is there, and says no.
     Failed,
     /// 429.
     Throttled,
@@ -50,6 +52,8 @@ pub(crate) enum Fate {
     Answered(Answer),
     /// No answer within the request's time.
     TimedOut,
+    /// No connection, or one that broke: if it was sent, there is no answer.
+    Disconnected,
     /// Sent, and nobody waits for the answer any more.
     Abandoned,
     /// Never sent: as if it had not been granted.
@@ -98,6 +102,11 @@ impl Permit {
     /// To be called when the request's time is over without an answer.
     pub fn timed_out(mut self) {
         self.conclude(Fate::TimedOut);
+    }
+
+    /// To be called when there is no connection, or none any more.
+    pub fn disconnected(mut self) {
+        self.conclude(Fate::Disconnected);
     }
 
     fn tell(&self, fate: Fate) {

@@ -22,7 +22,7 @@ use crate::model::{
 use crate::pager_actor::FetchPage;
 use crate::ports::StoreError;
 use crate::progress::ProgressSender;
-use crate::rate_limiter::{CloseDoor, RateLimiter};
+use crate::rate_limiter::{CloseDoor, RateLimiter, WaitIsTooLong};
 use crate::report::{CampaignCounts, Problem, ProblemClass, RestartCounts, Status};
 use crate::requester::{GaveUp, RequestError};
 use crate::settings::{PipelineSettings, READY_PER_SYNC_ACTOR, RestartIntensity, WIND_DOWN};
@@ -583,6 +583,18 @@ impl Handler<BatchCommitted> for Pipeline {
             }
         }
         self.pump(ctx);
+    }
+}
+
+impl Handler<WaitIsTooLong> for Pipeline {
+    type Result = ();
+
+    fn handle(&mut self, WaitIsTooLong { class, message }: WaitIsTooLong, ctx: &mut Context<Self>) {
+        // A quota comes back by itself; a platform that is down needs someone.
+        let status = if class == ProblemClass::QuotaExhausted { Status::Interrupted } else { Status::Failed };
+        warn!(cause = %message, "the run ends early");
+        self.problems.push(Problem { class, message });
+        self.wind_down(status, ctx);
     }
 }
 

@@ -18,8 +18,8 @@ use crate::report::AccountReport;
 ///
 /// Every call takes a [`Permit`] by value: without the limiter's leave nothing can be sent. An
 /// implementation calls [`Permit::mark_sent`] when the request leaves, [`Permit::heard`] with what the answer's head
-/// says about the limits, [`Permit::answered`] when the last byte of the answer is in, and [`Permit::timed_out`] when
-/// it stops waiting for one. It drops the permit where the connection failed.
+/// says about the limits, [`Permit::answered`] when the last byte of the answer is in, [`Permit::timed_out`] when it
+/// stops waiting for one, or [`Permit::disconnected`] where the connection failed.
 pub trait Platform: 'static {
     /// Exchanges the account's credentials for a token.
     async fn login(&self, permit: Permit) -> Result<Login, PlatformError>;

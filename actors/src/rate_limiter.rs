@@ -13,16 +13,17 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::allowances::{Allowances, Hearing};
+use crate::breaker::{Breaker, Leave};
 use crate::jitter::Jitter;
 use crate::ledger::Ledger;
 use crate::model::Spent;
 use crate::permit::{Answer, Endpoint, Fate, Permit, PermitEvent};
 use crate::progress::{ProgressSender, QuotaWait};
 use crate::quota_signals::QuotaSignals;
-use crate::report::RequestCounts;
+use crate::report::{ProblemClass, RequestCounts};
 use crate::settings::{COOL_DOWN_JITTER, LEDGER_RETRY, LONGEST_COOL_DOWN, RateLimit};
 use crate::sliding_log::{Availability, SlidingLog, Slot};
 use crate::stamp_rule::{Latencies, StampRule};
@@ -70,6 +71,22 @@ pub(crate) struct CoolDown {
 #[rtype(result = "()")]
 pub(crate) struct CloseDoor;
 
+/// A wait is longer than the run may be kept waiting; said once.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct WaitIsTooLong {
+    pub(crate) class: ProblemClass,
+    pub(crate) message: String,
+}
+
+struct Patience {
+    max_wait: Duration,
+    alarm: Recipient<WaitIsTooLong>,
+}
+
+/// What an open breaker waits for.
+const FAILING: &str = "the platform, which fails";
+
 /// The run is over: gives back what was leased and not sent.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -108,6 +125,8 @@ pub(crate) struct RateLimiter {
     logs: Vec<SlidingLog>,
     configured: usize,
     allowances: Allowances,
+    breaker: Breaker,
+    patience: Option<Patience>,
     request_timeout: Duration,
     latencies: Latencies,
     rule: StampRule,
@@ -138,6 +157,8 @@ impl RateLimiter {
             logs: limits.iter().copied().map(SlidingLog::new).collect(),
             configured: limits.len(),
             allowances: Allowances::default(),
+            breaker: Breaker::new(),
+            patience: None,
             request_timeout,
             latencies: Latencies::new(limits.iter().map(|limit| limit.window()).min(), request_timeout),
             rule: StampRule::Completion,
@@ -172,6 +193,12 @@ impl RateLimiter {
         self
     }
 
+    /// Raises an alarm instead of waiting longer than this.
+    pub(crate) fn with_patience(mut self, max_wait: Duration, alarm: Recipient<WaitIsTooLong>) -> Self {
+        self.patience = Some(Patience { max_wait, alarm });
+        self
+    }
+
     fn now(&self) -> Duration {
         self.past + self.origin.elapsed()
     }
@@ -199,6 +226,7 @@ impl RateLimiter {
                 (Availability::Now, _) => self.grant(queue, now, ctx),
                 (Availability::At(due), because) => {
                     let wait = due.saturating_sub(now);
+                    self.complain(now, wait, &because);
                     self.timer = Some(ctx.run_later(wait, |limiter, ctx| limiter.serve(ctx)));
                     quota_wait = Some(self.quota_wait(Some(due), because));
                     break;
@@ -220,6 +248,28 @@ impl RateLimiter {
             progress.latency = latency;
             progress.quota = quota_wait;
         });
+    }
+
+    /// A wait that nobody wants to sit through is not waited for.
+    fn complain(&mut self, now: Duration, wait: Duration, because: &str) {
+        let failing_for = self.breaker.open_for(now);
+        let Some(Patience { max_wait, alarm }) = &self.patience else { return };
+        if failing_for > *max_wait {
+            let message =
+                format!("the platform has failed for {} min without a break", failing_for.as_secs() / 60);
+            alarm.do_send(WaitIsTooLong { class: ProblemClass::PlatformUnavailable, message });
+        } else if wait > *max_wait {
+            let (minutes, most) = (wait.as_secs().div_ceil(60), max_wait.as_secs() / 60);
+            let message = format!(
+                "under {because} the next request may be sent in {minutes} min, and no wait may be longer than {most} min; \
+                 run it again then"
+            );
+            alarm.do_send(WaitIsTooLong { class: ProblemClass::QuotaExhausted, message });
+        } else {
+            return;
+        }
+        // Said once.
+        self.patience = None;
     }
 
     /// Records what may be sent next, before it is needed.
@@ -269,6 +319,11 @@ impl RateLimiter {
 
     /// When the next permit is due under all limits, and because of which.
     fn availability(&self, now: Duration) -> (Availability, String) {
+        match self.breaker.leave(now) {
+            Leave::Granted => {}
+            Leave::At(until) => return (Availability::At(until), FAILING.to_owned()),
+            Leave::AfterTheProbe => return (Availability::AfterAnAnswer, FAILING.to_owned()),
+        }
         if let Some(until) = self.cooling_until.filter(|until| *until > now) {
             return (Availability::At(until), "the platform's 429".to_owned());
         }
@@ -301,6 +356,7 @@ impl RateLimiter {
         if let Some(ledger) = &mut self.ledger {
             ledger.spend();
         }
+        self.breaker.enter();
         self.granted.insert(slot, Granted { endpoint: waiting.endpoint, retry: waiting.retry, sent: None });
         self.departed += 1;
         let permit = Permit::new(slot, ctx.address().recipient());
@@ -331,6 +387,7 @@ impl RateLimiter {
         let Some(granted) = self.granted.remove(&slot) else { return };
         let Some(Sent { at: sent, .. }) = granted.sent else {
             self.departed -= 1;
+            self.breaker.withdraw();
             return self.logs.iter_mut().for_each(|log| log.give_back(slot));
         };
         if let Fate::Answered(Answer::Succeeded) = fate {
@@ -347,6 +404,7 @@ impl RateLimiter {
             }
             _ => {}
         }
+        self.judge_platform(&fate, at);
         let rule = self.latencies.rule();
         self.restamp_in_flight(rule);
         let stamp = match fate {
@@ -356,6 +414,27 @@ impl RateLimiter {
             _ => rule.unanswered(sent, at, self.request_timeout),
         };
         self.count_at(slot, stamp);
+    }
+
+    fn judge_platform(&mut self, fate: &Fate, at: Duration) {
+        match fate {
+            Fate::TimedOut | Fate::Disconnected | Fate::Answered(Answer::Unavailable) => {
+                if self.breaker.failed(at) {
+                    let Leave::At(until) = self.breaker.leave(at) else { return };
+                    warn!(
+                        pause_s = (until - at).as_secs(),
+                        "the platform fails: nothing is sent for a while but a probe"
+                    );
+                }
+            }
+            // Our own doing: it says nothing about the platform.
+            Fate::Abandoned => self.breaker.withdraw(),
+            _ => {
+                if self.breaker.answered() {
+                    info!("the platform answers again");
+                }
+            }
+        }
     }
 
     /// What has just been learned about the spread holds for what is on its way, too: what delays one request

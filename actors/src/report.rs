@@ -165,6 +165,10 @@ pub enum ProblemClass {
     RateLimitTooHigh,
     /// An actor failed more often than it is restarted.
     RestartIntensityExceeded,
+    /// The limit leaves nothing for longer than a run may be kept waiting.
+    QuotaExhausted,
+    /// The platform has failed for longer than that.
+    PlatformUnavailable,
     /// The pipeline itself failed: a bug.
     PipelineFailed,
     /// The database needs someone.

@@ -175,6 +175,7 @@ impl Hiring<'_> {
 
         let limits = &settings.rate_limits;
         let limiter = RateLimiter::new(limits, settings.request_timeout, jitter.clone(), progress.clone())
+            .with_patience(settings.max_wait, pipeline.clone().recipient())
             .with_ledger(Ledger::new(store.clone().recipient(), limits), spent);
         let limiter = tasks.keep(guard(ActorKind::RateLimiter, one, supervisor(), limiter));
 

@@ -184,6 +184,9 @@ pub struct PipelineSettings {
     /// The longest that one attempt takes, connect to last byte. A request that was dropped in flight counts
     /// against the limit as if it had been answered only then.
     pub request_timeout: Duration,
+    /// The longest that a run is kept waiting, by a limit that is used up or by a platform that fails; then it ends
+    /// `interrupted` or `failed`, and says so.
+    pub max_wait: Duration,
     /// Makes a run's random waits repeatable.
     pub seed: u64,
 }

@@ -54,6 +54,7 @@ pub fn settings() -> PipelineSettings {
         retry: RetryPolicy::default(),
         batch: BatchLimits::new(50, Duration::from_millis(200)).expect("in range"),
         request_timeout: Duration::from_secs(10),
+        max_wait: Duration::from_secs(365 * 86_400),
         seed: 1,
     }
 }

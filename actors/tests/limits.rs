@@ -3,11 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use actors::report::Status;
+use actors::report::{ProblemClass, Status};
 use actors::settings::{Concurrency, PipelineSettings, RateLimit};
 use actors::testing::{
     MemoryStore, Play, ScriptedPlatform, Stamping, in_virtual_time, limit, run_to_end, settings,
 };
+
+use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -163,4 +165,55 @@ fn a_run_that_ended_well_makes_the_next_wait_no_longer_than_its_requests_did() {
         assert!(second.duration < MINUTE + Duration::from_secs(1), "{:?}", second.duration);
     });
     assert_eq!(platform.most_in_a_window(MINUTE), 10);
+}
+
+#[test]
+fn a_platform_that_is_down_for_ten_minutes_costs_waiting_and_no_dead_letter() {
+    let down = MINUTE..11 * MINUTE;
+    let began = std::cell::Cell::new(None);
+    let platform = ScriptedPlatform::obliging(5_000).playing(move |_| {
+        let since = began.get().unwrap_or_else(Instant::now);
+        began.set(Some(since));
+        if down.contains(&since.elapsed()) { Play::Unavailable } else { Play::Well }
+    });
+    let (platform, store) = (Rc::new(platform), Rc::new(MemoryStore::default()));
+    let report =
+        in_virtual_time(run_to_end(limited(vec![limit(20, Duration::from_secs(1))], 8), &platform, &store));
+    assert_eq!((report.status, report.campaigns.stored), (Status::Complete, 5_000));
+    let failed = report.requests.retried;
+    assert!(failed < 60, "{failed} requests into a platform that was down");
+}
+
+#[test]
+fn a_platform_that_stays_down_ends_the_run_once_nobody_wants_to_wait_longer() {
+    let platform = ScriptedPlatform::obliging(1_000).playing(|call| match call.number {
+        0..50 => Play::Well,
+        _ => Play::Unavailable,
+    });
+    let (platform, store) = (Rc::new(platform), Rc::new(MemoryStore::default()));
+    let settings = PipelineSettings { max_wait: 15 * MINUTE, ..limited(vec![], 8) };
+    let report = in_virtual_time(run_to_end(settings, &platform, &store));
+    assert_eq!(
+        (report.status, report.problems[0].class),
+        (Status::Failed, ProblemClass::PlatformUnavailable)
+    );
+    assert!((15 * MINUTE..25 * MINUTE).contains(&report.duration), "{:?}", report.duration);
+    assert_eq!(report.campaigns.stored, store.rows().len() as u64);
+}
+
+#[test]
+fn a_days_quota_that_is_used_up_ends_the_run_interrupted_and_says_when_it_can_go_on() {
+    let day = Duration::from_secs(86_400);
+    let (platform, store) = (Rc::new(ScriptedPlatform::obliging(300)), Rc::new(MemoryStore::default()));
+    let settings =
+        PipelineSettings { max_wait: 15 * MINUTE, ..limited(vec![limit(10, MINUTE), limit(100, day)], 8) };
+    let report = in_virtual_time(run_to_end(settings, &platform, &store));
+    assert_eq!(
+        (report.status, report.problems[0].class),
+        (Status::Interrupted, ProblemClass::QuotaExhausted)
+    );
+    let message = &report.problems[0].message;
+    assert!(message.contains("100/1d") && message.contains("min"), "{message}");
+    assert_eq!((report.requests.total, report.campaigns.stored), (100, store.rows().len() as u64));
+    assert!(report.campaigns.stored > 80, "what was synced is stored: {}", report.campaigns.stored);
 }

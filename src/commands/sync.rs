@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::rc::Rc;
+use std::time::Duration;
 
 use actors::progress::Progress;
 use actors::report::{AccountReport, Report};
@@ -63,6 +64,7 @@ fn pipeline_settings(
         },
         batch: BatchLimits::new(pipeline.batch_size, pipeline.batch_linger)?,
         request_timeout: platform.request_timeout,
+        max_wait: Duration::from_secs(15 * 60),
         seed: rand::random(),
     })
 }

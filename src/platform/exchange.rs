@@ -106,6 +106,8 @@ impl Exchange {
                 let class = class_of(&error);
                 if class == FailureClass::Timeout {
                     permit.timed_out();
+                } else {
+                    permit.disconnected();
                 }
                 return transient(class, format!("{what} failed: {}", secrets.scrub(&error.to_string())));
             }

@@ -36,7 +36,8 @@ impl Verdict {
         match self {
             Verdict::Unauthorized => Answer::Unauthorized,
             Verdict::Throttled => Answer::Throttled,
-            Verdict::Success | Verdict::Unavailable | Verdict::Rejected => Answer::Failed,
+            Verdict::Unavailable => Answer::Unavailable,
+            Verdict::Success | Verdict::Rejected => Answer::Failed,
         }
     }
 }

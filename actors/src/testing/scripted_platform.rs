@@ -224,7 +224,7 @@ impl ScriptedPlatform {
             }
             Play::Reject => (Answer::Failed, Err(PlatformError::Rejected { message: "it said 404".into() })),
             Play::Unavailable | Play::Panic => {
-                (Answer::Failed, Err(transient(FailureClass::Unavailable, "it said 503")))
+                (Answer::Unavailable, Err(transient(FailureClass::Unavailable, "it said 503")))
             }
         };
         permit.answered(answer);
