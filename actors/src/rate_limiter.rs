@@ -391,7 +391,7 @@ impl RateLimiter {
             return self.logs.iter_mut().for_each(|log| log.give_back(slot));
         };
         if let Fate::Answered(Answer::Succeeded) = fate {
-            self.latencies.succeeded(granted.endpoint, at - sent);
+            self.latencies.succeeded(granted.endpoint, at - sent, at);
         } else {
             self.latencies.ended(at - sent);
         }

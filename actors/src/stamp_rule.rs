@@ -15,8 +15,10 @@ use crate::permit::Endpoint;
 /// Latencies remembered for each endpoint: enough to have seen its spread, few enough to forget a bad minute.
 const REMEMBERED: usize = 64;
 
-/// Requests to measure before the safest rule is left.
+/// Requests to measure before the safest rule is left, and over how many windows: what delays the first burst as a
+/// whole (many new connections at once) shows in no difference between its latencies.
 const ENOUGH: u32 = 30;
+const WINDOWS_MEASURED: u32 = 2;
 
 /// The next request may be delayed by more than any was yet: half as much again, and at least this part of a window.
 const SMALLEST_SPREAD: u32 = 100;
@@ -40,7 +42,9 @@ pub(crate) struct Latencies {
     shortest_window: Option<Duration>,
     /// The longest that a request takes, answered or not: no spread is wider.
     request_timeout: Duration,
-    successes: HashMap<Endpoint, VecDeque<Duration>>,
+    successes: HashMap<Endpoint, Successes>,
+    /// When the first and the last were measured.
+    span: Option<(Duration, Duration)>,
     measured: u32,
     in_flight_time: Duration,
     /// Doubled with each 429: then the spread was not all that there is.
@@ -53,6 +57,7 @@ impl Latencies {
             shortest_window,
             request_timeout,
             successes: HashMap::new(),
+            span: None,
             measured: 0,
             in_flight_time: Duration::ZERO,
             caution: 1,
@@ -65,13 +70,10 @@ impl Latencies {
     }
 
     /// An answer that was wished for. Others may come by a shorter way and say nothing about the spread.
-    pub(crate) fn succeeded(&mut self, endpoint: Endpoint, latency: Duration) {
+    pub(crate) fn succeeded(&mut self, endpoint: Endpoint, latency: Duration, at: Duration) {
         self.ended(latency);
-        let latencies = self.successes.entry(endpoint).or_default();
-        if latencies.len() == REMEMBERED {
-            latencies.pop_front();
-        }
-        latencies.push_back(latency);
+        self.span = Some((self.span.map_or(at, |(first, _)| first), at));
+        self.successes.entry(endpoint).or_default().add(latency);
     }
 
     /// Any other end of a request: it was in flight for so long.
@@ -88,7 +90,9 @@ impl Latencies {
     /// The rule for now.
     pub(crate) fn rule(&self) -> StampRule {
         let Some(window) = self.shortest_window else { return StampRule::Completion };
-        if self.measured < ENOUGH || self.mean() <= window.mul_f64(TOLERATED) {
+        let span = self.span.map_or(Duration::ZERO, |(first, last)| last - first);
+        let measured_enough = self.measured >= ENOUGH && span >= window * WINDOWS_MEASURED;
+        if !measured_enough || self.mean() <= window.mul_f64(TOLERATED) {
             return StampRule::Completion;
         }
         let least = window / SMALLEST_SPREAD;
@@ -102,11 +106,30 @@ impl Latencies {
     }
 
     fn spread(&self) -> Duration {
-        let spread_of = |latencies: &VecDeque<Duration>| {
-            let slowest = latencies.iter().max().copied().unwrap_or_default();
-            slowest.saturating_sub(latencies.iter().min().copied().unwrap_or_default())
-        };
-        self.successes.values().map(spread_of).max().unwrap_or_default()
+        self.successes.values().map(Successes::spread).max().unwrap_or_default()
+    }
+}
+
+/// The latencies of one endpoint.
+#[derive(Debug, Default)]
+struct Successes {
+    recent: VecDeque<Duration>,
+    /// Of the whole run: the way there has not become longer for good because of a slow minute.
+    fastest: Option<Duration>,
+}
+
+impl Successes {
+    fn add(&mut self, latency: Duration) {
+        self.fastest = Some(self.fastest.map_or(latency, |fastest| fastest.min(latency)));
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(latency);
+    }
+
+    fn spread(&self) -> Duration {
+        let slowest = self.recent.iter().max().copied().unwrap_or_default();
+        slowest.saturating_sub(self.fastest.unwrap_or_default())
     }
 }
 
@@ -140,6 +163,7 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const LATER: Duration = Duration::from_secs(3600);
 
     fn ms(n: u64) -> Duration {
         Duration::from_millis(n)
@@ -147,7 +171,11 @@ mod tests {
 
     fn after(window: Duration, latencies: impl IntoIterator<Item = Duration>) -> Latencies {
         let mut measured = Latencies::new(Some(window), 10 * SECOND);
-        latencies.into_iter().for_each(|latency| measured.succeeded(Endpoint::Sync, latency));
+        let mut at = Duration::ZERO;
+        for latency in latencies {
+            measured.succeeded(Endpoint::Sync, latency, at);
+            at += window / 10;
+        }
         measured
     }
 
@@ -162,8 +190,8 @@ mod tests {
     #[test]
     fn short_windows_are_stamped_at_sending_plus_the_spread_of_the_endpoint_that_has_the_largest() {
         let mut measured = after(SECOND, [ms(500), ms(530)].repeat(20));
-        measured.succeeded(Endpoint::List, ms(3));
-        measured.succeeded(Endpoint::List, ms(43));
+        measured.succeeded(Endpoint::List, ms(3), LATER);
+        measured.succeeded(Endpoint::List, ms(43), LATER);
         assert_eq!(measured.rule(), StampRule::Sending { spread: ms(60) });
     }
 
@@ -176,13 +204,22 @@ mod tests {
     }
 
     #[test]
+    fn a_first_burst_that_was_delayed_as_a_whole_does_not_end_the_measuring() {
+        let mut measured = Latencies::new(Some(SECOND), 10 * SECOND);
+        (0..64).for_each(|_| measured.succeeded(Endpoint::Sync, ms(510), ms(100)));
+        assert_eq!(measured.rule(), StampRule::Completion);
+        measured.succeeded(Endpoint::Sync, ms(500), ms(2100));
+        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(15) });
+    }
+
+    #[test]
     fn a_429_doubles_the_spread_and_an_old_outlier_is_forgotten() {
         let mut measured = after(SECOND, [ms(500), ms(510)].repeat(20));
         measured.throttled();
         assert_eq!(measured.rule(), StampRule::Sending { spread: ms(30) });
-        measured.succeeded(Endpoint::Sync, ms(900));
+        measured.succeeded(Endpoint::Sync, ms(900), LATER);
         assert_eq!(measured.rule(), StampRule::Sending { spread: ms(1200) });
-        (0..REMEMBERED).for_each(|_| measured.succeeded(Endpoint::Sync, ms(505)));
+        (0..REMEMBERED).for_each(|_| measured.succeeded(Endpoint::Sync, ms(505), LATER));
         assert_eq!(measured.rule(), StampRule::Sending { spread: ms(20) });
     }
 
