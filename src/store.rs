@@ -35,6 +35,9 @@ const CHECKOUT_LIMIT: Duration = Duration::from_secs(5);
 /// Of a call that has its connection. A batch of 500 takes milliseconds; the server gives up at 50 s.
 const OPERATION_LIMIT: Duration = Duration::from_secs(60);
 
+/// Of all pending migrations together. One that rewrites a large table takes minutes; half an hour is a wait for
+/// something that does not come.
+const MIGRATION_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// A lock that was lost is taken again once within a call. Whoever loses it twice in a moment had better wait.
 const OWNERSHIP_TRIES: u32 = 2;
 
@@ -102,7 +105,12 @@ impl PgStore {
     pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         // Not the pool's: a migration may take longer than a statement of the pipeline may.
         let mut client = self.sessions().bare().await?;
-        migrations::apply(&mut client, &self.database).await
+        match timeout(MIGRATION_LIMIT, migrations::apply(&mut client, &self.database)).await {
+            Ok(applied) => applied,
+            Err(_) => {
+                Err(error::timed_out(&self.database, "apply the migrations to", MIGRATION_LIMIT.as_secs()))
+            }
+        }
     }
 
     /// How far the schema is; changes nothing. A schema newer than this program is an error.

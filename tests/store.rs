@@ -697,6 +697,29 @@ async fn migrations_are_applied_once_also_by_processes_that_start_together() {
 }
 
 #[tokio::test]
+async fn a_migration_that_never_ends_is_given_up() {
+    let database = Database::new().await;
+    let blocker = connect(&database.postgres, "campaign_sync").await;
+    blocker.batch_execute("BEGIN; LOCK TABLE refinery_schema_history").await.unwrap();
+    let waiting = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        while database.number(waiting).await == 0 {}
+        // Nothing else is left to happen but the bound.
+        tokio::time::pause();
+        pending().await
+    };
+    let message = tokio::select! {
+        migrated = database.store.migrate() => unavailable(migrated),
+        () = waiting => unreachable!("it is pending"),
+    };
+    assert!(
+        message.contains("apply the migrations") && message.contains("no answer within 1800 s"),
+        "{message}"
+    );
+    tokio::time::resume();
+}
+
+#[tokio::test]
 async fn a_schema_newer_than_the_program_is_an_error_that_says_so() {
     let database = Database::new().await;
     let newer = "INSERT INTO refinery_schema_history VALUES (99, 'later', '2030-01-01T00:00:00Z', '1')";
