@@ -35,7 +35,7 @@ pub(super) async fn sync(
     })?;
     let shutdown = shutdown::requested().context("cannot listen for signals")?;
     let (sender, watched) = watch::channel(Progress::default());
-    let display = actix::spawn(progress::show(watched, settings.clone(), log_format, bars.clone()));
+    let display = actix_rt::spawn(progress::show(watched, settings.clone(), log_format, bars.clone()));
     let report: AccountReport =
         actors::run(settings, Rc::new(platform), Rc::new(store), sender, shutdown).await;
     display.abort();
