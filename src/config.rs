@@ -2,7 +2,7 @@
 //!
 //! Its promise: a configuration that is returned needs no further check; else all that is wrong is reported at
 //! once, each thing with its name, its source, its value (never a secret) and what is allowed. Nothing else
-//! reads the environment.
+//! reads a setting from the environment.
 
 mod api_url;
 mod bounded;
