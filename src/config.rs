@@ -2,9 +2,10 @@
 //!
 //! Its promise: a configuration that is returned needs no further check; else all that is wrong is reported at
 //! once, each thing with its name, its source, its value (never a secret) and what is allowed. Nothing else
-//! reads the environment.
+//! reads a setting from the environment.
 
 mod api_url;
+mod bounded;
 mod choice;
 mod duration;
 mod environment;
@@ -17,10 +18,12 @@ pub(crate) mod setting;
 mod source;
 mod text;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use actors::model::AccountId;
+use actors::settings::{BatchLimits, Concurrency, RateLimit};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -35,16 +38,10 @@ pub use source::Source;
 
 use reader::Reader;
 
-/// More actors than this on one arbiter gain nothing, and each may hold a connection.
-const MAX_CONCURRENCY: u32 = 1024;
 /// More campaigns than this would not fit the bound of a page's body.
 const MAX_PAGE_SIZE: u32 = 10_000;
 /// With backoffs of 20 s, more attempts than this would wait for half an hour.
 const MAX_ATTEMPTS: u32 = 100;
-/// More rows than this make a statement slow without making it cheaper by row.
-const MAX_BATCH_SIZE: u32 = 10_000;
-/// What is not committed is lost in a crash: no batch should linger longer.
-const LONGEST_LINGER: Duration = Duration::from_secs(60);
 /// Within a shorter time not even loopback answers reliably.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
 /// Whoever has not answered by then will not.
@@ -96,18 +93,16 @@ pub struct DatabaseConfig {
 /// How the pipeline works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PipelineConfig {
-    /// Number of sync actors, 1 to 1024.
-    pub concurrency: usize,
+    /// Number of sync actors.
+    pub concurrency: Concurrency,
     /// Campaigns to ask for per page, 1 to 10,000.
-    pub page_size: u32,
-    /// At most so many requests in any span of so long, all of them at once; empty: no limit.
-    pub rate_limits: Vec<(u32, Duration)>,
+    pub page_size: NonZeroU32,
+    /// All of them hold at once; empty: no limit.
+    pub rate_limits: Vec<RateLimit>,
     /// Of one request, 1 to 100.
-    pub max_attempts: u32,
-    /// Campaigns that one transaction stores at most, 1 to 10,000.
-    pub batch_size: usize,
-    /// How long a batch waits for more campaigns, up to 60 s.
-    pub batch_linger: Duration,
+    pub max_attempts: NonZeroU32,
+    /// Campaigns that one transaction stores at most, and how long it waits for them.
+    pub batch: BatchLimits,
 }
 
 /// What standard error gets.
@@ -135,8 +130,8 @@ pub struct CheckConfig {
 /// What `demo` needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DemoConfig {
-    /// Number of sync actors, 1 to 1024.
-    pub concurrency: usize,
+    /// Number of sync actors.
+    pub concurrency: Concurrency,
     /// Of the private PostgreSQL; none where the environment names no place for a user's data.
     pub private_directory: Option<PathBuf>,
     /// What standard output gets.
@@ -271,28 +266,25 @@ fn platform(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<PlatformConf
 
 fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConfig> {
     let concurrency = concurrency(reader, args.concurrency.as_deref());
-    let page_size = number::whole_u32(1..=MAX_PAGE_SIZE);
+    let page_size = number::from_one_to(MAX_PAGE_SIZE);
     let page_size = reader.optional(&setting::PAGE_SIZE, args.page_size.as_deref(), page_size);
     let rate_limits = rate_limits(reader, &setting::RATE_LIMIT, &args.rate_limit);
-    let max_attempts = number::whole_u32(1..=MAX_ATTEMPTS);
+    let max_attempts = number::from_one_to(MAX_ATTEMPTS);
     let max_attempts = reader.optional(&setting::MAX_ATTEMPTS, args.max_attempts.as_deref(), max_attempts);
-    let batch_size = number::whole_u32(1..=MAX_BATCH_SIZE);
-    let batch_size = reader.optional(&setting::BATCH_SIZE, args.batch_size.as_deref(), batch_size);
-    let linger = duration::within(Duration::ZERO..=LONGEST_LINGER);
-    let batch_linger = reader.optional(&setting::BATCH_LINGER, args.batch_linger.as_deref(), linger);
+    let batch_size = reader.optional(&setting::BATCH_SIZE, args.batch_size.as_deref(), bounded::batch_size);
+    let batch_linger =
+        reader.optional(&setting::BATCH_LINGER, args.batch_linger.as_deref(), bounded::batch_linger);
     Some(PipelineConfig {
         concurrency: concurrency?,
         page_size: page_size?,
         rate_limits: rate_limits?,
         max_attempts: max_attempts?,
-        batch_size: batch_size? as usize,
-        batch_linger: batch_linger?,
+        batch: bounded::batch(batch_size?, batch_linger?),
     })
 }
 
-fn concurrency(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<usize> {
-    let parse = number::whole_u32(1..=MAX_CONCURRENCY);
-    reader.optional(&setting::CONCURRENCY, flag, parse).map(|number| number as usize)
+fn concurrency(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<Concurrency> {
+    reader.optional(&setting::CONCURRENCY, flag, bounded::concurrency)
 }
 
 /// The flag may be repeated: the same as by commas.
@@ -300,7 +292,7 @@ fn rate_limits(
     reader: &mut Reader<'_>,
     setting: &setting::Setting,
     flags: &[String],
-) -> Option<Vec<(u32, Duration)>> {
+) -> Option<Vec<RateLimit>> {
     let joined = (!flags.is_empty()).then(|| flags.join(","));
     reader.optional(setting, joined.as_deref(), rate_limit::parse)
 }

@@ -12,7 +12,7 @@ use indicatif::MultiProgress;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let outcome = actix::System::new().block_on(run(command));
+    let outcome = actix_rt::System::new().block_on(run(command));
     outcome.unwrap_or_else(|error| {
         // A reader that has gone away has the exit code.
         let _ = writeln!(io::stderr(), "campaign-sync: {error:#}");

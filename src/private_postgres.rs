@@ -166,7 +166,8 @@ impl PrivatePostgres {
         let as_owner = self.owner.name().map(|name| format!("runuser -u {name} -- ")).unwrap_or_default();
         let program = quoted(&self.bin.join("pg_ctl").display().to_string());
         let pg_ctl = format!("{as_owner}{program} -D {}", quoted(&self.data.display().to_string()));
-        let options = quoted(&format!("-c listen_addresses= -k {socket}"));
+        // As `server.rs` starts it: without a password, the socket must be closed to others wherever it is.
+        let options = quoted(&format!("-c listen_addresses= -c unix_socket_permissions=0700 -k {socket}"));
         HowToOpen {
             start: format!("{pg_ctl} -l /dev/null -o {options} start"),
             psql: format!("psql -h {socket} -U {USER} {}", quoted(dbname)),

@@ -14,7 +14,7 @@ pub fn requested() -> io::Result<impl Future<Output = ()>> {
     let mut signals = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
         either(&mut signals).await;
-        actix::spawn(async move {
+        actix_rt::spawn(async move {
             either(&mut signals).await;
             std::process::exit(INTERRUPTED);
         });

@@ -1,11 +1,12 @@
 //! The store: [`PgStore`], PostgreSQL behind `actors::ports::Store`.
-//! Promises that every error names the database, the cause and what to do, never the password, and that
-//! every call ends within a bound.
+//! Promises that every error names the database, the cause and what to do, never the password, that
+//! every call ends within a bound, and that an account has one run at a time.
 
 mod commit;
 mod database_url;
 mod error;
 mod migrations;
+mod ownership;
 mod reading;
 mod session;
 mod spent;
@@ -19,10 +20,10 @@ use actors::ports::{Store, StoreError};
 use actors::report::AccountReport;
 use bb8::{ManageConnection, Pool, PooledConnection};
 use tokio::time::timeout;
-use uuid::Uuid;
 
 pub use self::database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use self::migrations::SchemaState;
+use self::ownership::{Holder, Ownership};
 pub use self::reading::{CampaignRow, RunRow};
 use self::session::{LastFailure, Session, Sessions};
 
@@ -34,7 +35,14 @@ const CHECKOUT_LIMIT: Duration = Duration::from_secs(5);
 /// Of a call that has its connection. A batch of 500 takes milliseconds; the server gives up at 50 s.
 const OPERATION_LIMIT: Duration = Duration::from_secs(60);
 
-const BEGIN_RUN: &str = "INSERT INTO sync_runs (id, account_id) VALUES ($1, $2)";
+/// Of all pending migrations together. One that rewrites a large table takes minutes; half an hour is a wait for
+/// something that does not come.
+const MIGRATION_LIMIT: Duration = Duration::from_secs(30 * 60);
+/// A lock that was lost is taken again once within a call. Whoever loses it twice in a moment had better wait.
+const OWNERSHIP_TRIES: u32 = 2;
+
+/// Does nothing where an earlier try, whose answer was lost, has done it.
+const BEGIN_RUN: &str = "INSERT INTO sync_runs (id, account_id) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
 
 /// The primary keys find the few ids of a page; `run_id` is then compared on the rows.
 const SETTLED: &str = "\
@@ -50,12 +58,14 @@ UPDATE sync_runs SET
     duration_seconds = $12, lower_bound_seconds = $13, report = $14::text::jsonb
 WHERE id = $1";
 
-/// PostgreSQL as the pipeline's store. A clone shares the pool.
+/// PostgreSQL as the pipeline's store. A clone shares the pool and the runs. With the last clone, the accounts of the
+/// runs that were not finished are given back.
 #[derive(Clone)]
 pub struct PgStore {
     database: DatabaseUrl,
     pool: Pool<Sessions>,
     last_failure: LastFailure,
+    ownership: Ownership,
 }
 
 /// Why a piece of work on a session failed, before it is explained.
@@ -83,7 +93,7 @@ impl PgStore {
             .build_unchecked(sessions);
         // If it has ended in the meantime, the pool makes another when one is asked for.
         pool.add(first).ok();
-        Ok(Self { database: database.clone(), pool, last_failure })
+        Ok(Self { database: database.clone(), pool, last_failure, ownership: Ownership::default() })
     }
 
     /// Which database this is.
@@ -94,8 +104,13 @@ impl PgStore {
     /// Applies the pending migrations and returns their names, in order. Safe when several processes do it at once.
     pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         // Not the pool's: a migration may take longer than a statement of the pipeline may.
-        let mut client = Sessions::new(self.database.clone()).bare().await?;
-        migrations::apply(&mut client, &self.database).await
+        let mut client = self.sessions().bare().await?;
+        match timeout(MIGRATION_LIMIT, migrations::apply(&mut client, &self.database)).await {
+            Ok(applied) => applied,
+            Err(_) => {
+                Err(error::timed_out(&self.database, "apply the migrations to", MIGRATION_LIMIT.as_secs()))
+            }
+        }
     }
 
     /// How far the schema is; changes nothing. A schema newer than this program is an error.
@@ -144,6 +159,29 @@ impl PgStore {
         outcome
     }
 
+    /// Does a piece of work that only the run that holds its account may do, and that says whether it still did.
+    async fn owning(
+        &self,
+        run: &Run,
+        doing: &str,
+        work: impl AsyncFn(&mut Session, Holder) -> Result<bool, Failure>,
+    ) -> Result<(), StoreError> {
+        for _ in 0..OWNERSHIP_TRIES {
+            let holder = self.ownership.hold(run, &self.sessions(), doing).await?;
+            if self.with(doing, async |session| work(session, holder).await).await? {
+                return Ok(());
+            }
+            tracing::warn!(account = %run.account, "the connection that held the account was lost");
+            self.ownership.lost(run, holder).await;
+        }
+        Err(error::lost(&self.database, doing))
+    }
+
+    /// Makes connections that are not the pool's.
+    fn sessions(&self) -> Sessions {
+        Sessions::new(self.database.clone())
+    }
+
     async fn checkout(&self, doing: &str) -> Result<PooledConnection<'_, Sessions>, StoreError> {
         match self.pool.get().await {
             Ok(session) => {
@@ -161,14 +199,24 @@ impl PgStore {
 
 impl Store for PgStore {
     async fn begin_run(&self, account: &AccountId) -> Result<Run, StoreError> {
-        let run = Run { id: Uuid::now_v7(), account: account.clone() };
-        self.with("begin a run in", async |session| {
-            let statement = session.prepared(BEGIN_RUN).await?;
-            session.client.execute(&statement, &[&run.id, &account.as_str()]).await?;
-            Ok(())
-        })
-        .await?;
-        Ok(run)
+        let run = self.ownership.begin(account).await;
+        let begun = self
+            .owning(&run, "begin a run in", async |session, holder| {
+                let statement = session.prepared(BEGIN_RUN).await?;
+                let held = holder.holds(&session.client, account).await?;
+                if held {
+                    session.client.execute(&statement, &[&run.id, &account.as_str()]).await?;
+                }
+                Ok(held)
+            })
+            .await;
+        match begun {
+            Ok(()) => self.ownership.begun(&run).await,
+            // The caller's next try goes on with this run.
+            Err(StoreError::Unavailable(_)) => {}
+            Err(_) => self.ownership.release(&run).await,
+        }
+        begun.map(|()| run)
     }
 
     async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<CampaignId>, StoreError> {
@@ -191,7 +239,10 @@ impl Store for PgStore {
         if batch.is_empty() {
             return Ok(());
         }
-        self.with("store a batch in", async |session| commit::commit(session, run, batch).await).await
+        self.owning(run, "store a batch in", async |session, holder| {
+            commit::commit(session, run, holder, batch).await
+        })
+        .await
     }
 
     async fn load_spent(&self, account: &AccountId) -> Result<Spent, StoreError> {
@@ -211,7 +262,7 @@ impl Store for PgStore {
         storable::json(&mut json);
         let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let (campaigns, requests) = (&report.campaigns, &report.requests);
-        let updated = self
+        let finished = self
             .with("finish a run in", async |session| {
                 let statement = session.prepared(FINISH_RUN).await?;
                 let updated = session
@@ -236,9 +287,13 @@ impl Store for PgStore {
                         ],
                     )
                     .await?;
-                Ok(updated)
+                commit::belongs_to_run(updated, run).map_err(Failure::Store)
             })
-            .await?;
-        commit::belongs_to_run(updated, run)
+            .await;
+        // Where the caller may try again, the account is still the run's.
+        if !matches!(finished, Err(StoreError::Unavailable(_))) {
+            self.ownership.release(run).await;
+        }
+        finished
     }
 }

@@ -117,6 +117,8 @@ async fn a_path_too_long_for_a_socket_gets_a_short_one() {
     assert!(!socket.starts_with(&directory));
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o700);
     assert_eq!(ask(&postgres, "SELECT 'here'").await, "here");
+    let how = postgres.how_to_open("postgres");
+    assert!(how.start.contains("-c unix_socket_permissions=0700 -k /tmp"), "{how}");
     postgres.stop().await;
     assert!(!socket.exists());
 }
@@ -187,10 +189,12 @@ async fn a_person_can_open_it_afterwards_with_the_commands_that_are_printed() {
         String::from_utf8(output.stdout).unwrap()
     };
     run(&how.start);
+    let socket = fs::metadata(directory.join(".s.PGSQL.5432")).unwrap();
     let answer = run(&format!("{} -Atc 'SELECT current_database()'", how.psql));
     let refusal = refused(&directory).await;
     run(&how.stop);
     assert_eq!(answer.trim(), "ads");
+    assert_eq!(socket.permissions().mode() & 0o777, 0o700, "nobody else can reach it then either");
     assert!(matches!(refusal, PrivatePostgresError::StartedByHand { .. }), "{refusal}");
     start(&directory).await.stop().await;
 }

@@ -18,6 +18,7 @@ use campaign_sync::store::{DatabaseUrl, PgStore};
 use tokio_postgres::{Client, NoTls};
 
 const ACCOUNT: &str = "acme";
+const ACCOUNT_LOCKS: &str = "pg_locks WHERE locktype = 'advisory' AND granted";
 
 /// A server of its own, the store, and a way to look at the tables past the store.
 struct Database {
@@ -42,6 +43,28 @@ impl Database {
 
     async fn run(&self) -> Run {
         self.store.begin_run(&ACCOUNT.into()).await.unwrap()
+    }
+
+    /// The account's next run, after the one that is given.
+    async fn run_after(&self, earlier: &Run) -> Run {
+        self.store.finish_run(earlier, &report(earlier)).await.unwrap();
+        self.run().await
+    }
+
+    /// A store of another process.
+    async fn other_store(&self) -> PgStore {
+        PgStore::connect(&self.postgres.database_url("ads")).await.unwrap()
+    }
+
+    /// Ends the connections that hold accounts, and waits until the server has given these back.
+    async fn end_lock_connections(&self) {
+        let end = format!("SELECT count(pg_terminate_backend(pid)) FROM {ACCOUNT_LOCKS}");
+        assert!(self.number(&end).await > 0, "no account is held");
+        self.accounts_held(0).await;
+    }
+
+    async fn accounts_held(&self, wanted: i64) {
+        while self.number(&format!("SELECT count(*) FROM {ACCOUNT_LOCKS}")).await != wanted {}
     }
 
     async fn commit(&self, run: &Run, batch: &Batch) {
@@ -181,7 +204,7 @@ async fn a_campaign_is_stored_as_it_came_and_replaced_by_its_next_state() {
     assert_eq!((row.budget.as_str(), row.created_at, row.synced_at), ("1000.50", at(0), at(100)));
 
     let seen = database.text("SELECT first_seen_at::text FROM campaigns WHERE id = 'c1'").await;
-    let next = database.run().await;
+    let next = database.run_after(&run).await;
     database
         .commit(
             &next,
@@ -215,7 +238,7 @@ async fn history_has_a_row_for_the_first_sight_and_for_each_change_and_no_other(
     database.commit(&first, &batch([campaign("c1")])).await;
     assert_eq!(database.history_of("c1").await, 1);
 
-    let second = database.run().await;
+    let second = database.run_after(&first).await;
     let mut again = synced(campaign("c1"));
     again.synced_at = at(200);
     database.commit(&second, &Batch { synced: vec![again], dead_letters: Vec::new() }).await;
@@ -302,10 +325,10 @@ async fn a_campaign_that_stands_twice_in_a_batch_is_stored_as_it_stands_last() {
 }
 
 #[tokio::test]
-async fn two_processes_that_see_one_change_write_its_history_once() {
+async fn two_commits_at_once_that_see_one_change_write_its_history_once() {
     let database = Database::new().await;
     let run = database.run().await;
-    let other = PgStore::connect(&database.postgres.database_url("ads")).await.unwrap();
+    let other = database.store.clone();
     for round in 1..=20 {
         let change = batch([Campaign { clicks: round, ..campaign("c1") }]);
         let (one, two) = tokio::join!(database.store.commit(&run, &change), other.commit(&run, &change));
@@ -320,7 +343,7 @@ async fn a_dead_letter_keeps_its_first_failure_and_goes_when_its_campaign_is_sto
     let database = Database::new().await;
     let first = database.run().await;
     database.commit(&first, &letters([letter("d1"), letter("d2")])).await;
-    let second = database.run().await;
+    let second = database.run_after(&first).await;
     let again = DeadLetter {
         class: FailureClass::Rejected,
         message: "404".into(),
@@ -428,7 +451,7 @@ async fn settled_is_what_this_run_stored_or_buried() {
             &Batch { dead_letters: vec![letter("d-old")], ..batch([campaign("c-old"), campaign("c1")]) },
         )
         .await;
-    let run = database.run().await;
+    let run = database.run_after(&earlier).await;
     database.commit(&run, &Batch { dead_letters: vec![letter("d1")], ..batch([campaign("c1")]) }).await;
     let elsewhere = database.store.begin_run(&"other".into()).await.unwrap();
     database.commit(&elsewhere, &batch([campaign("c2")])).await;
@@ -471,11 +494,134 @@ async fn a_run_is_recorded_from_its_begin_to_its_report() {
 }
 
 #[tokio::test]
+async fn a_second_run_of_an_account_is_told_of_the_first_and_changes_nothing() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let before = database.everything().await;
+    let held_by = database.number(&format!("SELECT pid::bigint FROM {ACCOUNT_LOCKS}")).await;
+    let other = database.other_store().await;
+    for store in [&other, &database.store] {
+        let message = broken(store.begin_run(&ACCOUNT.into()).await);
+        for expected in [
+            "another campaign-sync is syncing account acme",
+            &format!("run {} since 20", run.id),
+            &format!("server process {held_by}"),
+            "wait until it has ended",
+        ] {
+            assert!(message.contains(expected), "{expected} is missing: {message}");
+        }
+    }
+    assert_eq!(database.everything().await, before);
+    other.begin_run(&"other".into()).await.expect("the account is another one");
+    database.commit(&run, &batch([campaign("c1")])).await;
+}
+
+#[tokio::test]
+async fn an_account_is_given_back_by_the_end_of_its_run_and_of_its_process() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    database.store.finish_run(&run, &report(&run)).await.unwrap();
+    let other = database.other_store().await;
+    other.begin_run(&ACCOUNT.into()).await.expect("the first run has finished");
+    let clone = other.clone();
+    drop(other);
+    database.accounts_held(1).await;
+    drop(clone);
+    // Without a wait: what has just ended is waited for.
+    database.run().await;
+}
+
+#[tokio::test]
+async fn a_run_whose_lock_was_lost_takes_it_again_and_goes_on() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    database.end_lock_connections().await;
+    database.commit(&run, &batch([campaign("c1")])).await;
+    database.accounts_held(1).await;
+    broken(database.other_store().await.begin_run(&ACCOUNT.into()).await);
+}
+
+#[tokio::test]
+async fn a_run_that_was_taken_over_commits_nothing_any_more() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    database.end_lock_connections().await;
+    let other = database.other_store().await;
+    let successor = other.begin_run(&ACCOUNT.into()).await.unwrap();
+    for batch in [batch([campaign("c1")]), letters([letter("d1")])] {
+        let message = broken(database.store.commit(&run, &batch).await);
+        let wanted = format!("another run has taken over account acme (run {}", successor.id);
+        assert!(message.contains(&wanted), "{message}");
+    }
+    let stored = "SELECT (SELECT count(*) FROM campaigns) + (SELECT count(*) FROM dead_letters)";
+    assert_eq!(database.number(stored).await, 0);
+    assert_eq!(other.commit(&successor, &batch([campaign("c1")])).await, Ok(()));
+    assert_eq!(database.store.finish_run(&run, &report(&run)).await, Ok(()), "its report is its own");
+    broken(database.store.begin_run(&ACCOUNT.into()).await);
+}
+
+#[tokio::test]
+async fn a_begin_that_is_repeated_leaves_one_run() {
+    let database = Database::new().await;
+    let read_only = async |on: &str| {
+        let alter = format!("ALTER ROLE campaign_sync SET default_transaction_read_only = {on}");
+        database.sql.batch_execute(&alter).await.unwrap();
+    };
+    read_only("on").await;
+    let store = database.other_store().await;
+    unavailable(store.begin_run(&ACCOUNT.into()).await);
+    unavailable(store.begin_run(&ACCOUNT.into()).await);
+    database.accounts_held(1).await;
+    read_only("off").await;
+    let run = store.begin_run(&ACCOUNT.into()).await.unwrap();
+    assert_eq!(database.number("SELECT count(*) FROM sync_runs").await, 1);
+    assert_eq!(store.finish_run(&run, &report(&run)).await, Ok(()));
+    assert_eq!(store.finish_run(&run, &report(&run)).await, Ok(()), "and so can its end be");
+}
+
+#[tokio::test]
+async fn a_begin_whose_answer_was_lost_goes_on_with_its_run() {
+    let database = Database::new().await;
+    // The answer does not come, because the row's trigger waits; the row comes when nobody waits for the answer any more.
+    let deferred = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+                        'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END';
+                    CREATE TRIGGER wait AFTER INSERT ON sync_runs FOR EACH ROW EXECUTE FUNCTION wait();
+                    SELECT pg_advisory_lock(1)";
+    database.sql.batch_execute(deferred).await.unwrap();
+    let account = ACCOUNT.into();
+    tokio::select! {
+        begun = database.store.begin_run(&account) => panic!("nobody has let it go on: {begun:?}"),
+        () = async {
+            let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+            while database.number(waiting).await == 0 {}
+        } => {}
+    }
+    database.sql.batch_execute("SELECT pg_advisory_unlock(1)").await.unwrap();
+    while database.number("SELECT count(*) FROM sync_runs").await == 0 {}
+    let run = database.run().await;
+    assert_eq!(database.number("SELECT count(*) FROM sync_runs").await, 1);
+    database.commit(&run, &batch([campaign("c1")])).await;
+}
+
+#[tokio::test]
+async fn a_server_that_ends_idle_connections_does_not_end_the_one_that_holds_the_account() {
+    let database = Database::new().await;
+    database.sql.batch_execute("ALTER DATABASE ads SET idle_session_timeout = '100ms'").await.unwrap();
+    let store = database.other_store().await;
+    store.begin_run(&ACCOUNT.into()).await.unwrap();
+    let younger = connect(&database.postgres, "campaign_sync").await;
+    while !younger.is_closed() {
+        tokio::task::yield_now().await;
+    }
+    database.accounts_held(1).await;
+}
+
+#[tokio::test]
 async fn recent_runs_are_the_newest_first_and_of_one_account_where_asked() {
     let database = Database::new().await;
     let first = database.run().await;
     let other = database.store.begin_run(&"other".into()).await.unwrap();
-    let last = database.run().await;
+    let last = database.run_after(&first).await;
     let runs = |rows: Vec<campaign_sync::store::RunRow>| rows.into_iter().map(|r| r.id).collect::<Vec<_>>();
     assert_eq!(runs(database.store.recent_runs(None, 10).await.unwrap()), [last.id, other.id, first.id]);
     assert_eq!(runs(database.store.recent_runs(None, 2).await.unwrap()), [last.id, other.id]);
@@ -530,7 +676,7 @@ async fn a_commit_that_is_cut_off_leaves_neither_rows_nor_a_broken_connection() 
 async fn migrations_are_applied_once_also_by_processes_that_start_together() {
     let database = Database::without_tables().await;
     let state = database.store.schema_state().await.unwrap();
-    assert_eq!((state.version, state.pending.len()), (None, 3));
+    assert_eq!((state.version, state.pending.len()), (None, 4));
     assert_eq!(state.pending[0], "V1__campaigns");
     let exists = "SELECT count(*) FROM pg_class WHERE relname IN ('refinery_schema_history', 'campaigns')";
     assert_eq!(database.number(exists).await, 0, "looking changes nothing");
@@ -547,7 +693,30 @@ async fn migrations_are_applied_once_also_by_processes_that_start_together() {
     assert_eq!(applied, state.pending);
     assert_eq!(database.store.migrate().await, Ok(Vec::new()));
     let state = database.store.schema_state().await.unwrap();
-    assert_eq!((state.version, state.pending), (Some(3), Vec::new()));
+    assert_eq!((state.version, state.pending), (Some(4), Vec::new()));
+}
+
+#[tokio::test]
+async fn a_migration_that_never_ends_is_given_up() {
+    let database = Database::new().await;
+    let blocker = connect(&database.postgres, "campaign_sync").await;
+    blocker.batch_execute("BEGIN; LOCK TABLE refinery_schema_history").await.unwrap();
+    let waiting = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        while database.number(waiting).await == 0 {}
+        // Nothing else is left to happen but the bound.
+        tokio::time::pause();
+        pending().await
+    };
+    let message = tokio::select! {
+        migrated = database.store.migrate() => unavailable(migrated),
+        () = waiting => unreachable!("it is pending"),
+    };
+    assert!(
+        message.contains("apply the migrations") && message.contains("no answer within 1800 s"),
+        "{message}"
+    );
+    tokio::time::resume();
 }
 
 #[tokio::test]
@@ -603,6 +772,7 @@ async fn a_missing_table_says_to_migrate() {
 async fn a_read_only_server_is_waited_for() {
     let database = Database::new().await;
     let run = database.run().await;
+    database.store.finish_run(&run, &report(&run)).await.unwrap();
     database.sql.batch_execute("ALTER DATABASE ads SET default_transaction_read_only = on").await.unwrap();
     let store = PgStore::connect(&database.postgres.database_url("ads")).await.unwrap();
     let message = unavailable(store.commit(&run, &batch([campaign("c1")])).await);
@@ -690,7 +860,7 @@ async fn a_pool_that_is_used_up_says_so() {
     blocker.batch_execute("BEGIN; LOCK TABLE campaigns").await.unwrap();
     let asked = ids(&["c1"]);
     let waiting = (0..8).map(|_| database.store.settled(&run, &asked));
-    let account = ACCOUNT.into();
+    let account = "other".into();
     let message = tokio::select! {
         biased;
         _ = futures_util::future::join_all(waiting) => pending().await,

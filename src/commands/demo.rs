@@ -3,10 +3,13 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use actors::model::AccountId;
+use actors::retry_policy::RetryPolicy;
+use actors::settings;
 use anyhow::Context;
 use comfy_table::{Table, presets};
 use indicatif::MultiProgress;
@@ -26,6 +29,8 @@ const ROWS_SHOWN: u32 = 5;
 /// 10 requests in 60 s and 2 s for a sync are an hour's patience; a sixtieth of both is a quarter of a minute's.
 const WINDOW: Duration = Duration::from_secs(1);
 const SYNC_LATENCY: Duration = Duration::from_millis(33);
+/// As `run` asks unless it is told otherwise.
+const PAGE_SIZE: NonZeroU32 = NonZeroU32::new(10).expect("10 is not zero");
 /// Long against the latency, short enough that a request which is never answered does not bore.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -44,11 +49,10 @@ pub async fn run(config: DemoConfig, log_format: LogFormat, bars: MultiProgress)
     };
     let pipeline_config = PipelineConfig {
         concurrency: config.concurrency,
-        page_size: 10,
-        rate_limits: vec![(10, WINDOW)],
-        max_attempts: 8,
-        batch_size: 500,
-        batch_linger: Duration::from_millis(200),
+        page_size: PAGE_SIZE,
+        rate_limits: vec![settings::RateLimit::new(10, WINDOW)?],
+        max_attempts: RetryPolicy::default().max_attempts,
+        batch: settings::BatchLimits::new(500, Duration::from_millis(200))?,
     };
     let introduction =
         "100 campaigns, 10 requests a second, a fifth of the answers 503, one in twenty never comes";

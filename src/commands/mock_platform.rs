@@ -37,7 +37,10 @@ pub async fn run(config: MockPlatformConfig) -> anyhow::Result<ExitCode> {
 }
 
 fn settings(config: MockPlatformConfig) -> Settings {
-    let limit = |&(requests, window): &(u32, std::time::Duration)| RateLimit { requests, window };
+    let limit = |limit: &actors::settings::RateLimit| RateLimit {
+        requests: u32::try_from(limit.requests()).expect("a limit is made of 32 bits"),
+        window: limit.window(),
+    };
     Settings {
         email: config.email,
         password: config.password.expose_secret().to_owned(),

@@ -29,13 +29,16 @@ pub(super) fn display(duration: Duration) -> String {
 /// A duration within the range.
 pub(super) fn within(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, Refusal> {
     move |text| {
-        parse(text).filter(|duration| range.contains(duration)).ok_or_else(|| {
-            let (start, end) = (display(*range.start()), display(*range.end()));
-            Refusal::new(format!(
-                "a duration from {start} to {end}, as a whole number and a unit (ms, s, min, h, d)"
-            ))
-        })
+        parse(text)
+            .filter(|duration| range.contains(duration))
+            .ok_or_else(|| refusal(*range.start(), *range.end()))
     }
+}
+
+/// Of a text that is no duration from `start` to `end`.
+pub(super) fn refusal(start: Duration, end: Duration) -> Refusal {
+    let (start, end) = (display(start), display(end));
+    Refusal::new(format!("a duration from {start} to {end}, as a whole number and a unit (ms, s, min, h, d)"))
 }
 
 #[cfg(test)]

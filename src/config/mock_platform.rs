@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use actors::settings::RateLimit;
 use secrecy::SecretString;
 
 use super::environment::Environment;
@@ -28,7 +29,7 @@ pub struct MockPlatformConfig {
     /// How many there are.
     pub campaigns: u64,
     /// As in [`super::PipelineConfig`], by client.
-    pub rate_limits: Vec<(u32, Duration)>,
+    pub rate_limits: Vec<RateLimit>,
     /// How long a sync takes.
     pub sync_latency: Duration,
     /// How long a listing takes.

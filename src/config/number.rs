@@ -1,16 +1,22 @@
 //! Numbers within their ranges.
 
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use super::problem::Refusal;
+
+/// A number of which nothing but digits is written.
+pub(super) fn digits<T: FromStr>(text: &str) -> Option<T> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
 
 /// A whole number within the range, in digits.
 pub(super) fn whole(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, Refusal> {
     move |text| {
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse()
-            .ok()
-            .filter(|number| digits && range.contains(number))
+        digits(text)
+            .filter(|number| range.contains(number))
             .ok_or_else(|| Refusal::new(format!("a whole number from {} to {}", range.start(), range.end())))
     }
 }
@@ -19,6 +25,12 @@ pub(super) fn whole(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, 
 pub(super) fn whole_u32(range: RangeInclusive<u32>) -> impl Fn(&str) -> Result<u32, Refusal> {
     let parse = whole(u64::from(*range.start())..=u64::from(*range.end()));
     move |text| parse(text).map(|number| u32::try_from(number).expect("the range is one of 32 bits"))
+}
+
+/// A whole number of at least one.
+pub(super) fn from_one_to(greatest: u32) -> impl Fn(&str) -> Result<NonZeroU32, Refusal> {
+    let parse = whole_u32(1..=greatest);
+    move |text| parse(text).map(|number| NonZeroU32::new(number).expect("the range begins at one"))
 }
 
 /// A share of a whole: 0 for never, 1 for always.

@@ -1,43 +1,34 @@
 //! Rate limits: `N/WINDOW`, several by commas, or `none`.
 
-use std::time::Duration;
+use actors::settings::RateLimit;
 
-use super::duration;
 use super::problem::Refusal;
+use super::{duration, number};
 
-/// Requests of one window. The limiter keeps a stamp for each.
-const MAX_REQUESTS: u32 = 1_000_000;
-/// Shorter windows are below what timers and networks keep apart.
-const SHORTEST_WINDOW: Duration = Duration::from_millis(10);
-/// A calendar month, the longest quota that platforms speak of.
-const LONGEST_WINDOW: Duration = Duration::from_secs(31 * 86_400);
 /// Platforms have one or two; every permit looks at each.
 const MAX_LIMITS: usize = 16;
+/// The ranges are those of [`RateLimit::new`], which decides.
+const ALLOWED: &str = "N/WINDOW such as 10/60s, 600/1m or 1000/1d, up to 16 of them by commas, or none \
+                       (N from 1 to 1000000, WINDOW from 10ms to 31d)";
 
-/// At most `.0` requests in any span of `.1`, all of them at once; empty for `none`.
-pub(super) fn parse(text: &str) -> Result<Vec<(u32, Duration)>, Refusal> {
+/// All of them hold at once; empty for `none`.
+pub(super) fn parse(text: &str) -> Result<Vec<RateLimit>, Refusal> {
     if text == "none" {
         return Ok(Vec::new());
     }
     let limits: Option<Vec<_>> = text.split(',').map(|limit| one(limit.trim())).collect();
-    limits.filter(|limits| limits.len() <= MAX_LIMITS).ok_or_else(|| {
-        Refusal::new(
-            "N/WINDOW such as 10/60s, 600/1m or 1000/1d, up to 16 of them by commas, or none \
-             (N from 1 to 1000000, WINDOW from 10ms to 31d)",
-        )
-    })
+    limits.filter(|limits| limits.len() <= MAX_LIMITS).ok_or_else(|| Refusal::new(ALLOWED))
 }
 
-fn one(text: &str) -> Option<(u32, Duration)> {
+fn one(text: &str) -> Option<RateLimit> {
     let (requests, window) = text.split_once('/')?;
-    let digits = requests.bytes().all(|byte| byte.is_ascii_digit());
-    let requests = requests.parse().ok().filter(|n| digits && (1..=MAX_REQUESTS).contains(n))?;
-    let window = duration::parse(window)?;
-    (SHORTEST_WINDOW..=LONGEST_WINDOW).contains(&window).then_some((requests, window))
+    RateLimit::new(number::digits(requests)?, duration::parse(window)?).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -74,7 +65,9 @@ mod tests {
         ];
         for (text, limits) in cases {
             let limits = limits.map(|limits| {
-                limits.iter().map(|&(n, ms)| (n, Duration::from_millis(ms))).collect::<Vec<_>>()
+                let limit =
+                    |&(n, ms)| RateLimit::new(n, Duration::from_millis(ms)).expect("one that is allowed");
+                limits.iter().map(limit).collect::<Vec<_>>()
             });
             assert_eq!(parse(text).ok(), limits, "{text:?}");
         }
@@ -86,12 +79,23 @@ mod tests {
         assert!(parse(&["1/1s"; MAX_LIMITS + 1].join(",")).is_err());
     }
 
+    #[test]
+    fn what_is_said_to_be_allowed_is_what_is_allowed() {
+        let (_, ranges) = ALLOWED.split_once("(N from ").expect("the ranges");
+        let (requests, window) =
+            ranges.trim_end_matches(')').split_once(", WINDOW from ").expect("two of them");
+        let (fewest, most) = requests.split_once(" to ").expect("a range");
+        let (shortest, longest) = window.split_once(" to ").expect("a range");
+        let edges = (fewest, most, shortest, longest);
+        assert_eq!(edges, ("1", "1000000", "10ms", "31d"), "what is next to them is refused above");
+        assert!(parse(&format!("{fewest}/{shortest},{most}/{longest}")).is_ok());
+    }
+
     proptest! {
         #[test]
-        fn any_text_is_limits_within_their_ranges_or_refused(text in "[0-9]{0,8}/?[0-9]{0,6}(ms|s|m|min|h|d|M)?,?.{0,3}") {
-            for (requests, window) in parse(&text).unwrap_or_default() {
-                prop_assert!((1..=MAX_REQUESTS).contains(&requests));
-                prop_assert!((SHORTEST_WINDOW..=LONGEST_WINDOW).contains(&window));
+        fn any_text_is_limits_or_refused(text in "[0-9]{0,8}/?[0-9]{0,6}(ms|s|m|min|h|d|M)?,?.{0,3}") {
+            for limit in parse(&text).unwrap_or_default() {
+                prop_assert!(limit.requests() >= 1 && !limit.window().is_zero());
             }
         }
     }

@@ -45,6 +45,10 @@ fn mock(flags: &str, variables: &[(&str, &str)]) -> Result<MockPlatformConfig, I
     MockPlatformConfig::load(&args, &environment(variables, ""))
 }
 
+fn limit(requests: u32, seconds: u64) -> RateLimit {
+    RateLimit::new(requests, Duration::from_secs(seconds)).unwrap()
+}
+
 #[test]
 fn the_defaults_are_those_of_the_contract() {
     let config = run("", &[], "").unwrap();
@@ -54,12 +58,11 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.platform.password.expose_secret(), "hunter2");
     assert_eq!(config.platform.request_timeout, Duration::from_secs(10));
     let pipeline = PipelineConfig {
-        concurrency: 16,
-        page_size: 10,
-        rate_limits: vec![(10, Duration::from_secs(60))],
-        max_attempts: 8,
-        batch_size: 500,
-        batch_linger: Duration::from_millis(200),
+        concurrency: Concurrency::new(16).unwrap(),
+        page_size: NonZeroU32::new(10).unwrap(),
+        rate_limits: vec![limit(10, 60)],
+        max_attempts: NonZeroU32::new(8).unwrap(),
+        batch: BatchLimits::new(500, Duration::from_millis(200)).unwrap(),
     };
     assert_eq!(config.pipeline, pipeline);
     assert!(config.database.url.is_none());
@@ -79,14 +82,12 @@ fn every_flag_reaches_its_setting() {
     assert_eq!(config.platform.email, "bob@example.com");
     assert_eq!(config.platform.account.as_str(), "acme");
     assert_eq!(config.platform.request_timeout, Duration::from_secs(11));
-    let seconds = Duration::from_secs;
     let pipeline = PipelineConfig {
-        concurrency: 2,
-        page_size: 3,
-        rate_limits: vec![(4, seconds(5)), (6, seconds(420)), (8, seconds(32_400))],
-        max_attempts: 12,
-        batch_size: 13,
-        batch_linger: Duration::from_millis(14),
+        concurrency: Concurrency::new(2).unwrap(),
+        page_size: NonZeroU32::new(3).unwrap(),
+        rate_limits: vec![limit(4, 5), limit(6, 420), limit(8, 32_400)],
+        max_attempts: NonZeroU32::new(12).unwrap(),
+        batch: BatchLimits::new(13, Duration::from_millis(14)).unwrap(),
     };
     assert_eq!(config.pipeline, pipeline);
     assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
@@ -115,12 +116,11 @@ fn every_variable_reaches_its_setting() {
     assert_eq!(config.platform.account.as_str(), "acme");
     assert_eq!(config.platform.request_timeout, Duration::from_secs(11));
     let pipeline = PipelineConfig {
-        concurrency: 2,
-        page_size: 3,
+        concurrency: Concurrency::new(2).unwrap(),
+        page_size: NonZeroU32::new(3).unwrap(),
         rate_limits: vec![],
-        max_attempts: 12,
-        batch_size: 13,
-        batch_linger: Duration::from_millis(14),
+        max_attempts: NonZeroU32::new(12).unwrap(),
+        batch: BatchLimits::new(13, Duration::from_millis(14)).unwrap(),
     };
     assert_eq!(config.pipeline, pipeline);
     assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
@@ -131,7 +131,7 @@ fn every_variable_reaches_its_setting() {
 #[test]
 fn a_flag_goes_before_the_environment_before_dot_env_before_the_default() {
     let concurrency = |flags: &str, variables: &[(&str, &str)], dot_env: &str| {
-        run(flags, variables, dot_env).unwrap().pipeline.concurrency
+        run(flags, variables, dot_env).unwrap().pipeline.concurrency.get()
     };
     let real = [("CAMPAIGN_SYNC_CONCURRENCY", "2")];
     let dot_env = "CAMPAIGN_SYNC_CONCURRENCY=3";
@@ -144,9 +144,9 @@ fn a_flag_goes_before_the_environment_before_dot_env_before_the_default() {
 #[test]
 fn an_empty_variable_counts_as_unset() {
     let empty = [("CAMPAIGN_SYNC_CONCURRENCY", ""), ("DATABASE_URL", ""), ("CAMPAIGN_SYNC_CONCURENCY", "")];
-    assert_eq!(run("", &empty, "CAMPAIGN_SYNC_CONCURRENCY=3").unwrap().pipeline.concurrency, 3);
+    assert_eq!(run("", &empty, "CAMPAIGN_SYNC_CONCURRENCY=3").unwrap().pipeline.concurrency.get(), 3);
     let config = run("", &empty, "CAMPAIGN_SYNC_CONCURRENCY=").unwrap();
-    assert_eq!(config.pipeline.concurrency, 16);
+    assert_eq!(config.pipeline.concurrency.get(), 16);
     assert!(config.database.url.is_none());
 }
 
@@ -356,7 +356,12 @@ fn other_commands_check_only_what_concerns_them() {
     let Command::Demo(args) = command("demo --concurrency 4 --report json") else { panic!() };
     let log = LogConfig { format: None, level: "warn".to_owned() };
     let private_directory = default_directory(None, None);
-    let wanted = DemoConfig { concurrency: 4, private_directory, report: ReportFormat::Json, log };
+    let wanted = DemoConfig {
+        concurrency: Concurrency::new(4).unwrap(),
+        private_directory,
+        report: ReportFormat::Json,
+        log,
+    };
     assert_eq!(DemoConfig::load(&args, &environment), Ok(wanted));
     let Command::Migrate(args) = command("migrate --database-url host=db") else { panic!() };
     let config = MigrateConfig::load(&args, &environment).unwrap();
@@ -372,7 +377,7 @@ fn check_is_as_strict_as_run_about_the_report() {
     let problems = CheckConfig::load(&args, &environment(&variables, "")).unwrap_err();
     assert!(problems.to_string().contains("yaml"), "{problems}");
     let config = CheckConfig::load(&args, &environment(&REQUIRED, "")).unwrap();
-    assert_eq!(config.pipeline.concurrency, 3);
+    assert_eq!(config.pipeline.concurrency.get(), 3);
 }
 
 #[test]
@@ -394,7 +399,7 @@ fn the_mock_platform_is_the_reference_platform_unless_told_otherwise() {
     let config = mock("", &[]).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!((config.campaigns, config.seed), (100, 1));
-    assert_eq!(config.rate_limits, [(10, Duration::from_secs(60))]);
+    assert_eq!(config.rate_limits, [limit(10, 60)]);
     assert_eq!(config.sync_latency, Duration::from_secs(2));
     assert_eq!((config.list_latency, config.auth_latency), (Duration::ZERO, Duration::ZERO));
     assert_eq!((config.error_rate, config.hang_rate, config.list_error_every), (0.0, 0.0, Some(5)));
@@ -413,7 +418,7 @@ fn every_flag_of_the_mock_platform_reaches_its_setting() {
         mock(flags, &[("AD_PLATFORM_PASSWORD", "hunter2"), ("AD_PLATFORM_EMAIL", "b@example.com")]).unwrap();
     assert_eq!(config.listen.to_string(), "[::1]:0");
     assert_eq!((config.campaigns, config.seed), (7, 9));
-    assert_eq!(config.rate_limits, [(10, Duration::from_secs(1)), (20, Duration::from_secs(60))]);
+    assert_eq!(config.rate_limits, [limit(10, 1), limit(20, 60)]);
     let latencies = [config.sync_latency, config.list_latency, config.auth_latency];
     assert_eq!(latencies, [33, 4, 5].map(Duration::from_millis));
     assert_eq!((config.error_rate, config.hang_rate, config.list_error_every), (0.2, 0.05, None));

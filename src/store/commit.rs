@@ -1,5 +1,6 @@
 //! One batch, one transaction: campaigns with their history, dead letters, and the run's progress.
-//! Promises that all of it is stored or nothing, and that repeating a committed batch changes nothing.
+//! Promises that all of it is stored or nothing, that repeating a committed batch changes nothing, and that nothing is
+//! stored for a run that does not hold its account any more.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -9,11 +10,13 @@ use actors::ports::StoreError;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
 
+use super::ownership::Holder;
 use super::session::Session;
 use super::{Failure, storable};
 
-/// Commits of one account stand in line. Without it, two processes that see the same change would both write its
-/// history, for each would compare with what was there before the other. A statement of its own: the next one's
+/// Commits of one account stand in line. Without it, two that see the same change would both write its history, for
+/// each would compare with what was there before the other; and a run that was taken over could commit after its
+/// successor. A statement of its own: the next one's
 /// snapshot is taken after the lock is held.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('campaign-sync commit ' || $1, 0))";
 
@@ -89,8 +92,13 @@ WITH incoming AS (
 UPDATE sync_runs SET dead_lettered = dead_lettered + (SELECT new_in_run FROM counted) WHERE id = $2";
 
 /// Stores the batch. A campaign that stands in it more than once is stored as it stands last; one that is both
-/// synced and a dead letter is synced.
-pub(super) async fn commit(session: &mut Session, run: &Run, batch: &Batch) -> Result<(), Failure> {
+/// synced and a dead letter is synced. False where the run does not hold its account: nothing is stored then.
+pub(super) async fn commit(
+    session: &mut Session,
+    run: &Run,
+    holder: Holder,
+    batch: &Batch,
+) -> Result<bool, Failure> {
     let synced = last_of_each(&batch.synced, |synced| synced.campaign.id.as_str());
     let stored: HashSet<&str> = synced.iter().map(|synced| synced.campaign.id.as_str()).collect();
     let letters = last_of_each(&batch.dead_letters, |letter| storable::id(letter.id.as_str()));
@@ -100,13 +108,17 @@ pub(super) async fn commit(session: &mut Session, run: &Run, batch: &Batch) -> R
         (session.prepared(LOCK).await?, session.prepared(STORE).await?, session.prepared(BURY).await?);
     let transaction = session.client.transaction().await?;
     transaction.execute(&lock, &[&run.account.as_str()]).await?;
+    if !holder.holds(&transaction, &run.account).await? {
+        return Ok(false);
+    }
     if !synced.is_empty() {
         store_campaigns(&transaction, &store, run, &synced).await?;
     }
     if !letters.is_empty() {
         bury_letters(&transaction, &bury, run, &letters).await?;
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    Ok(true)
 }
 
 async fn store_campaigns(

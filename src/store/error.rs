@@ -32,6 +32,11 @@ pub(super) fn busy(database: &DatabaseUrl, doing: &str, connections: u32, second
     StoreError::Unavailable(sentence(database, doing, &cause, "see pg_stat_activity for what they do"))
 }
 
+/// The connection that holds an account was lost again as soon as it was made.
+pub(super) fn lost(database: &DatabaseUrl, doing: &str) -> StoreError {
+    StoreError::Unavailable(sentence(database, doing, "the server keeps ending the connection", REACHABLE))
+}
+
 /// The state of the database is one that someone has to change.
 pub(super) fn broken(database: &DatabaseUrl, doing: &str, cause: &str, advice: &str) -> StoreError {
     StoreError::Broken(sentence(database, doing, cause, advice))

@@ -52,6 +52,11 @@ impl Sessions {
         Self { connections: PostgresConnectionManager::new(database.config().clone(), NoTls), database }
     }
 
+    /// Which database they lead to.
+    pub(super) fn database(&self) -> &DatabaseUrl {
+        &self.database
+    }
+
     /// A connection that does not belong to the pool and has none of its time limits.
     pub(super) async fn bare(&self) -> Result<Client, StoreError> {
         const DOING: &str = "connect to";
