@@ -10,6 +10,7 @@ mod duration;
 mod environment;
 mod mock_platform;
 mod number;
+mod plan;
 mod problem;
 mod rate_limit;
 mod reader;
@@ -30,6 +31,7 @@ use crate::store::DatabaseUrl;
 pub use choice::{LogFormat, ReportFormat, RetryHint};
 pub use environment::Environment;
 pub use mock_platform::MockPlatformConfig;
+pub use plan::{Campaigns, PlanConfig};
 pub use problem::{InvalidConfig, Problem};
 pub use source::Source;
 
@@ -256,10 +258,8 @@ fn platform(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<PlatformConf
         reader.required(&setting::API_URL, args.api_url.as_deref(), api_url::parse(args.allow_http));
     let email = reader.required(&setting::EMAIL, args.email.as_deref(), text::email);
     let password = reader.required_secret(&setting::PASSWORD, text::password);
-    let account = reader.optional(&setting::ACCOUNT, args.account.as_deref(), text::account);
-    let timeout = duration::within(SHORTEST_TIMEOUT..=LONGEST_TIMEOUT);
-    let request_timeout =
-        reader.optional(&setting::REQUEST_TIMEOUT, args.request_timeout.as_deref(), timeout);
+    let account = account(reader, args);
+    let request_timeout = request_timeout(reader, args);
     Some(PlatformConfig {
         api_url: api_url?,
         account: account?,
@@ -267,6 +267,15 @@ fn platform(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<PlatformConf
         password: password?,
         request_timeout: request_timeout?,
     })
+}
+
+fn account(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<AccountId> {
+    reader.optional(&setting::ACCOUNT, args.account.as_deref(), text::account)
+}
+
+fn request_timeout(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<Duration> {
+    let timeout = duration::within(SHORTEST_TIMEOUT..=LONGEST_TIMEOUT);
+    reader.optional(&setting::REQUEST_TIMEOUT, args.request_timeout.as_deref(), timeout)
 }
 
 fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConfig> {

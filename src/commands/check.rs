@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use comfy_table::{Table, presets};
 
+use super::sync::client;
 use crate::config::CheckConfig;
-use crate::platform::{HttpPlatform, PlatformSettings};
 use crate::private_postgres::PrivatePostgres;
 use crate::store::{DatabaseUrl, PgStore};
 
@@ -39,15 +39,7 @@ type Finding = Result<String, String>;
 
 async fn credentials(config: &CheckConfig) -> Finding {
     let platform = &config.platform;
-    let client = HttpPlatform::new(PlatformSettings {
-        base_url: platform.api_url.clone(),
-        account: platform.account.clone(),
-        email: platform.email.clone(),
-        password: platform.password.clone(),
-        request_timeout: platform.request_timeout,
-        connections: 1,
-    });
-    let client = client.map_err(|error| error.to_string())?;
+    let client = client(platform, 1).map_err(|error| error.to_string())?;
     actors::check_credentials(Rc::new(client)).await?;
     Ok(format!("{} logs in at {}", platform.email, platform.api_url))
 }

@@ -1,8 +1,11 @@
-//! What `run` and `demo` share: one account through the pipeline, with progress on standard error.
+//! What the commands that reach the platform share: its client, the pipeline's settings, and, for `run` and `demo`,
+//! one account through the pipeline with progress on standard error.
 
 use std::num::NonZeroU32;
 use std::rc::Rc;
+use std::time::Duration;
 
+use actors::model::AccountId;
 use actors::progress::Progress;
 use actors::report::{AccountReport, Report};
 use actors::retry_policy::RetryPolicy;
@@ -12,7 +15,7 @@ use indicatif::MultiProgress;
 use tokio::sync::watch;
 
 use crate::config::{LogFormat, PipelineConfig, PlatformConfig};
-use crate::platform::{HttpPlatform, PlatformSettings};
+use crate::platform::{HttpPlatform, PlatformSettings, SetupError};
 use crate::store::PgStore;
 use crate::{progress, shutdown};
 
@@ -24,16 +27,9 @@ pub(super) async fn sync(
     log_format: LogFormat,
     bars: MultiProgress,
 ) -> anyhow::Result<Report> {
-    let settings = pipeline_settings(platform, pipeline)?;
-    let platform = HttpPlatform::new(PlatformSettings {
-        base_url: platform.api_url.clone(),
-        account: platform.account.clone(),
-        email: platform.email.clone(),
-        password: platform.password.clone(),
-        request_timeout: platform.request_timeout,
-        // The sync actors, the pager and a login.
-        connections: pipeline.concurrency + 2,
-    })?;
+    let settings = pipeline_settings(&platform.account, platform.request_timeout, pipeline)?;
+    // The sync actors, the pager and a login.
+    let platform = client(platform, pipeline.concurrency + 2)?;
     let shutdown = shutdown::requested().context("cannot listen for signals")?;
     let (sender, watched) = watch::channel(Progress::default());
     let display = actix::spawn(progress::show(watched, settings.clone(), log_format, bars.clone()));
@@ -45,15 +41,28 @@ pub(super) async fn sync(
     Ok(Report::from(vec![report]))
 }
 
+/// A client of the account's platform with room for so many requests at once; nothing is sent.
+pub(super) fn client(platform: &PlatformConfig, connections: usize) -> Result<HttpPlatform, SetupError> {
+    HttpPlatform::new(PlatformSettings {
+        base_url: platform.api_url.clone(),
+        account: platform.account.clone(),
+        email: platform.email.clone(),
+        password: platform.password.clone(),
+        request_timeout: platform.request_timeout,
+        connections,
+    })
+}
+
 /// The configuration has checked the ranges; what the pipeline allows is what it said.
-fn pipeline_settings(
-    platform: &PlatformConfig,
+pub(super) fn pipeline_settings(
+    account: &AccountId,
+    request_timeout: Duration,
     pipeline: &PipelineConfig,
 ) -> anyhow::Result<PipelineSettings> {
     let limits = pipeline.rate_limits.iter().map(|&(requests, window)| RateLimit::new(requests, window));
     let not_zero = |name| move || format!("{name} is at least 1");
     Ok(PipelineSettings {
-        account: platform.account.clone(),
+        account: account.clone(),
         rate_limits: limits.collect::<Result<_, _>>()?,
         concurrency: Concurrency::new(pipeline.concurrency)?,
         page_size: NonZeroU32::new(pipeline.page_size).with_context(not_zero("the page size"))?,
@@ -62,7 +71,7 @@ fn pipeline_settings(
             ..RetryPolicy::default()
         },
         batch: BatchLimits::new(pipeline.batch_size, pipeline.batch_linger)?,
-        request_timeout: platform.request_timeout,
+        request_timeout,
         seed: rand::random(),
     })
 }

@@ -93,6 +93,16 @@ pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
 /// `runs` only.
 pub(crate) const LIMIT: Setting = setting("--limit", None, Some("20"));
 
+/// What only `plan` takes. The defaults are the reference platform, and the estimator's.
+pub(crate) mod plan {
+    use super::{Setting, setting};
+
+    pub(crate) const CAMPAIGNS: Setting = setting("--campaigns", None, None);
+    pub(crate) const LATENCY: Setting = setting("--latency", None, Some("2s"));
+    pub(crate) const FAILURE_RATE: Setting = setting("--failure-rate", None, Some("0.2"));
+    pub(crate) const EVERY: Setting = setting("--every", None, None);
+}
+
 /// The settings of `mock-platform`; the defaults are the reference platform.
 pub(crate) mod mock {
     use super::{Setting, setting};
