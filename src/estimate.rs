@@ -34,7 +34,7 @@ pub struct Conditions {
     pub failure_rate: f64,
     /// Of a sync that succeeds.
     pub sync_latency: Duration,
-    /// Of a sync that fails.
+    /// Of a request that fails.
     pub failure_latency: Duration,
     /// Of a page, and of the login.
     pub list_latency: Duration,

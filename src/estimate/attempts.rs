@@ -35,7 +35,7 @@ impl Attempts {
     }
 
     /// Seconds of backoff of the one of so many requests that fails most often.
-    pub(super) fn longest_backoff_of(&self, requests: usize) -> f64 {
+    pub(super) fn longest_backoff_of(&self, requests: u64) -> f64 {
         let any = |chance: f64| 1.0 - (1.0 - chance).powf(requests as f64);
         self.waits.iter().map(|(chance, wait)| any(*chance) * wait).sum()
     }

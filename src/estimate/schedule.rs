@@ -49,7 +49,7 @@ impl Schedule {
         let slowest = lanes.iter().copied().fold(free, |slowest, lane| {
             if lane.seconds_each() > slowest.seconds_each() { lane } else { slowest }
         });
-        let one_by_one = requests.min(ONE_BY_ONE.max(2.0 * slowest.ahead)).max(1.0) as usize;
+        let one_by_one = requests.ceil().min(ONE_BY_ONE.max(2.0 * slowest.ahead)).max(1.0) as usize;
         let mut sent: Vec<f64> = Vec::with_capacity(one_by_one);
         let mut time = 0.0f64;
         for index in 0..one_by_one {
@@ -69,7 +69,9 @@ impl Schedule {
         let index = (number - 1.0).max(0.0);
         let beyond = index - (self.sent.len() - 1) as f64;
         let windows = (beyond / self.slowest.ahead).ceil().max(0.0);
-        between(&self.sent, (index - windows * self.slowest.ahead).max(0.0)) + windows * self.slowest.period
+        // Numbers beyond all measure are no longer exact.
+        let before = (index - windows * self.slowest.ahead).clamp(0.0, (self.sent.len() - 1) as f64);
+        between(&self.sent, before) + windows * self.slowest.period
     }
 }
 

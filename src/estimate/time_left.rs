@@ -30,10 +30,11 @@ pub fn time_left(progress: &Progress, settings: &PipelineSettings, now: Instant)
     let on_its_way = progress.in_flight.saturating_sub(waiting) as f64;
     let to_come = model.requests_for(total.saturating_sub(settled) + pages);
     let sent = progress.requests.total as f64;
-    let last = |to_come: f64| sent + (to_come - on_its_way).max(0.0);
+    let next = sent + 1.0;
+    let last = |to_come: f64| (sent + to_come - on_its_way).max(next);
     let schedule = Schedule::new(&model.lanes(), last(to_come.most()));
     // From the next request on, which is sent when its permit is due.
-    let left = to_come.weigh(|to_come| schedule.sent_at(last(to_come)) - schedule.sent_at(sent + 1.0));
+    let left = to_come.weigh(|to_come| schedule.sent_at(last(to_come)) - schedule.sent_at(next));
     let wait = next_permit.map(|due| due.saturating_duration_since(now)).unwrap_or_default();
     Some(wait + seconds(left.expected) + seconds(model.after_the_last))
 }

@@ -2,4 +2,5 @@
 
 mod commands;
 mod main_job;
+mod plan;
 mod support;
