@@ -74,7 +74,7 @@ impl PlanReport<'_> {
 
     /// For people.
     pub fn table(&self) -> String {
-        let Estimate { requests, duration, lower_bound, .. } = self.estimate;
+        let requests = self.estimate.requests;
         let source = if self.spent == 0 { "as given" } else { "as the platform says" };
         let rows = [
             ("campaigns", format!("{}, {source}", self.campaigns)),
@@ -91,16 +91,7 @@ impl PlanReport<'_> {
                 ),
             ),
             ("binds", self.binds()),
-            (
-                "time",
-                format!(
-                    "{}, {} to {} in nine runs of ten; {} is the shortest that the limit allows",
-                    words(duration.expected),
-                    words(duration.low),
-                    words(duration.high),
-                    words(*lower_bound)
-                ),
-            ),
+            ("time", self.time()),
             ("concurrency", self.concurrency()),
             ("schedule", self.schedule_in_words()),
             ("assumed", self.assumptions()),
@@ -118,6 +109,16 @@ impl PlanReport<'_> {
 
     fn retries(&self) -> u64 {
         self.estimate.requests.expected.saturating_sub(1 + self.estimate.pages + self.campaigns)
+    }
+
+    fn time(&self) -> String {
+        let Estimate { duration, lower_bound, .. } = self.estimate;
+        let [expected, low, high] = [duration.expected, duration.low, duration.high].map(words);
+        let says = format!("{expected}, {low} to {high} in nine runs of ten");
+        if self.settings.rate_limits.is_empty() {
+            return says;
+        }
+        format!("{says}; {} is the shortest that the limit allows", words(*lower_bound))
     }
 
     fn binds(&self) -> String {
