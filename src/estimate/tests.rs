@@ -131,6 +131,13 @@ fn what_binds_is_named_and_the_concurrency_worth_having_is_a_burst() {
 }
 
 #[test]
+fn a_window_costs_its_margin_and_the_answer_that_frees_its_slots() {
+    let estimate = estimate(&settings(&[(10, MINUTE)], 16), 100, &conditions(0.0, 2 * SECOND));
+    // 111 requests are eleven windows; login, first page and the last sync take 2 s each.
+    assert_eq!(estimate.duration.expected.as_millis(), 11 * (60_000 + 60 + 2000) + 3 * 2000);
+}
+
+#[test]
 fn a_schedule_fits_as_soon_as_the_limits_bear_it_and_a_run_ends_before_the_next() {
     let plan = |limits: &[(u32, Duration)], campaigns| {
         estimate(&settings(limits, 16), campaigns, &conditions(0.0, Duration::ZERO))
@@ -284,8 +291,9 @@ mod time_left {
         let waiting = Progress { quota: Some(waits), in_flight: 10, ..idle.clone() };
         let more = left(&waiting, &limited) - left(&idle, &limited);
         assert!((39.0..=40.0).contains(&more), "{more}");
-        let under_way = Progress { in_flight: 10, ..idle.clone() };
-        assert!(left(&under_way, &limited) <= left(&idle, &limited));
+        let half = stored(50, SECOND);
+        let under_way = Progress { in_flight: 20, ..half.clone() };
+        assert!(left(&half, &limited) - left(&under_way, &limited) > 100.0, "two windows less");
         assert!(left(&stored(100, SECOND), &limited) < 2.0);
     }
 
