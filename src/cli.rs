@@ -27,7 +27,8 @@ Exit codes of run and demo:
   1    failed; nothing more can be done without someone
   2    wrong usage or configuration
   3    partial: a campaign was given up on, or the listing could not be proven complete
-  130  interrupted; what was acknowledged is stored";
+  130  interrupted; what was acknowledged is stored
+Of plan: 0, 1 where the platform could not be asked, and 2.";
 
 const MOCK_EMAIL_HELP: &str = "\
 Login that is accepted, with the password of AD_PLATFORM_PASSWORD (else for-trying-things-out) \
@@ -40,6 +41,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Sync the account's campaigns once
     Run(RunArgs),
+    /// Say what a run would cost: requests, what binds, the time, the concurrency worth having
+    Plan(PlanArgs),
     /// Validate configuration, credentials, database and schema; change nothing
     Check(CheckArgs),
     /// Apply the database migrations
@@ -93,6 +96,10 @@ pub struct PipelineArgs {
     /// Time that a batch waits for more campaigns [env: CAMPAIGN_SYNC_BATCH_LINGER] [default: 200ms]
     #[arg(long, value_name = "DURATION")]
     pub batch_linger: Option<String>,
+    /// Longest that a used-up limit or a failing platform may keep the run waiting; then it ends and says so
+    /// [env: CAMPAIGN_SYNC_MAX_WAIT] [default: 15min]
+    #[arg(long, value_name = "DURATION")]
+    pub max_wait: Option<String>,
 }
 
 /// Where the rows go.
@@ -145,6 +152,35 @@ pub struct RunArgs {
     /// Do not apply the database migrations first
     #[arg(long)]
     pub no_migrate: bool,
+}
+
+/// Flags of `plan`.
+#[derive(Args, Default)]
+pub struct PlanArgs {
+    /// Number of campaigns; nothing is sent then, and no login is needed [default: what the platform says]
+    #[arg(long, value_name = "N")]
+    pub campaigns: Option<String>,
+    /// Time that a sync is assumed to take [default: 2s]
+    #[arg(long, value_name = "DURATION")]
+    pub latency: Option<String>,
+    /// Share of requests that are assumed to fail and be repeated [default: 0.2]
+    #[arg(long, value_name = "SHARE")]
+    pub failure_rate: Option<String>,
+    /// Schedule to check: whether a run every so often fits under the limits
+    #[arg(long, value_name = "DURATION")]
+    pub every: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub platform: PlatformArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub pipeline: PipelineArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub report: ReportArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub log: LogArgs,
 }
 
 /// Flags of `check`.
@@ -289,6 +325,8 @@ mod tests {
     fn the_help_tells_each_settings_variable_and_default() {
         assert_help_tells("run", &setting::SETTINGS);
         assert_help_tells("demo", &[&setting::CONCURRENCY, &setting::REPORT, &setting::LOG_LEVEL]);
+        use setting::plan;
+        assert_help_tells("plan", &[&plan::LATENCY, &plan::FAILURE_RATE, &setting::RATE_LIMIT]);
         assert_help_tells("runs", &[&setting::LIMIT, &setting::REPORT]);
         use setting::mock::*;
         assert_help_tells(

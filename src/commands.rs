@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod migrate;
 pub mod mock_platform;
+pub mod plan;
 pub mod run;
 pub mod runs;
 

@@ -11,6 +11,7 @@ mod duration;
 mod environment;
 mod mock_platform;
 mod number;
+mod plan;
 mod problem;
 mod rate_limit;
 mod reader;
@@ -33,6 +34,7 @@ use crate::store::DatabaseUrl;
 pub use choice::{LogFormat, ReportFormat, RetryHint};
 pub use environment::Environment;
 pub use mock_platform::MockPlatformConfig;
+pub use plan::{Campaigns, PlanConfig};
 pub use problem::{InvalidConfig, Problem};
 pub use source::Source;
 
@@ -42,6 +44,10 @@ use reader::Reader;
 const MAX_PAGE_SIZE: u32 = 10_000;
 /// With backoffs of 20 s, more attempts than this would wait for half an hour.
 const MAX_ATTEMPTS: u32 = 100;
+/// A wait of less is what any limit makes.
+const SHORTEST_MAX_WAIT: Duration = Duration::from_secs(1);
+/// The longest window.
+const LONGEST_MAX_WAIT: Duration = Duration::from_secs(31 * 86_400);
 /// Within a shorter time not even loopback answers reliably.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
 /// Whoever has not answered by then will not.
@@ -103,6 +109,8 @@ pub struct PipelineConfig {
     pub max_attempts: NonZeroU32,
     /// Campaigns that one transaction stores at most, and how long it waits for them.
     pub batch: BatchLimits,
+    /// The longest that a run is kept waiting, by a limit or by a platform that fails; 1 s to 31 days.
+    pub max_wait: Duration,
 }
 
 /// What standard error gets.
@@ -251,10 +259,8 @@ fn platform(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<PlatformConf
         reader.required(&setting::API_URL, args.api_url.as_deref(), api_url::parse(args.allow_http));
     let email = reader.required(&setting::EMAIL, args.email.as_deref(), text::email);
     let password = reader.required_secret(&setting::PASSWORD, text::password);
-    let account = reader.optional(&setting::ACCOUNT, args.account.as_deref(), text::account);
-    let timeout = duration::within(SHORTEST_TIMEOUT..=LONGEST_TIMEOUT);
-    let request_timeout =
-        reader.optional(&setting::REQUEST_TIMEOUT, args.request_timeout.as_deref(), timeout);
+    let account = account(reader, args);
+    let request_timeout = request_timeout(reader, args);
     Some(PlatformConfig {
         api_url: api_url?,
         account: account?,
@@ -262,6 +268,15 @@ fn platform(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<PlatformConf
         password: password?,
         request_timeout: request_timeout?,
     })
+}
+
+fn account(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<AccountId> {
+    reader.optional(&setting::ACCOUNT, args.account.as_deref(), text::account)
+}
+
+fn request_timeout(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<Duration> {
+    let timeout = duration::within(SHORTEST_TIMEOUT..=LONGEST_TIMEOUT);
+    reader.optional(&setting::REQUEST_TIMEOUT, args.request_timeout.as_deref(), timeout)
 }
 
 fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConfig> {
@@ -274,12 +289,15 @@ fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConf
     let batch_size = reader.optional(&setting::BATCH_SIZE, args.batch_size.as_deref(), bounded::batch_size);
     let batch_linger =
         reader.optional(&setting::BATCH_LINGER, args.batch_linger.as_deref(), bounded::batch_linger);
+    let max_wait = duration::within(SHORTEST_MAX_WAIT..=LONGEST_MAX_WAIT);
+    let max_wait = reader.optional(&setting::MAX_WAIT, args.max_wait.as_deref(), max_wait);
     Some(PipelineConfig {
         concurrency: concurrency?,
         page_size: page_size?,
         rate_limits: rate_limits?,
         max_attempts: max_attempts?,
         batch: bounded::batch(batch_size?, batch_linger?),
+        max_wait: max_wait?,
     })
 }
 

@@ -5,6 +5,8 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod database;
+pub mod estimate;
+pub mod plan_report;
 pub mod platform;
 pub mod private_postgres;
 pub mod progress;

@@ -43,6 +43,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let format = log(&config.log, by_terminal())?;
             commands::run::run(config, format, bars.clone()).await
         }
+        Command::Plan(args) => {
+            let config = config::PlanConfig::load(&args, &environment)?;
+            log(&config.log, by_terminal())?;
+            commands::plan::run(config).await
+        }
         Command::Check(args) => {
             let config = config::CheckConfig::load(&args, &environment)?;
             log(&config.log, by_terminal())?;

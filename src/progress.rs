@@ -1,8 +1,6 @@
 //! Shows what a run is doing while it runs: a bar on a terminal, plain lines elsewhere, log events where the logs
 //! are for machines. Only ever on standard error.
 
-mod estimate;
-
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
@@ -13,13 +11,15 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::info;
 
-use self::estimate::time_left;
 use crate::config::LogFormat;
+use crate::estimate::time_left;
 
 /// How often a bar is drawn: what an eye takes for moving.
 const BAR_PERIOD: Duration = Duration::from_millis(100);
 /// How often a line is written, at the most: what a log can bear.
 const LINE_PERIOD: Duration = Duration::from_secs(2);
+/// How often the time left is estimated: often enough to be followed, and no work worth mentioning.
+const ESTIMATE_PERIOD: Duration = Duration::from_secs(1);
 /// How far back the rate of permits looks.
 const RATE_SPAN: Duration = Duration::from_secs(5);
 
@@ -36,11 +36,11 @@ pub async fn show(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     // The first tick is at once, before there is anything to say.
     ticks.tick().await;
-    let mut rate = Rate::default();
+    let (mut rate, mut left) = (Rate::default(), Left::default());
     loop {
         ticks.tick().await;
         let now = progress.borrow_and_update().clone();
-        let left = time_left(&now, &settings);
+        let left = left.of(&now, &settings);
         let per_second = rate.of(now.requests.total);
         let text = describe(&now, per_second, left);
         match (&bar, format) {
@@ -134,5 +134,23 @@ impl Rate {
         let (since, before) = self.0[0];
         let span = (now - since).as_secs_f64();
         if span > 0.0 { (total - before) as f64 / span } else { 0.0 }
+    }
+}
+
+/// The time left as last estimated.
+#[derive(Default)]
+struct Left(Option<(Instant, Option<Duration>)>);
+
+impl Left {
+    fn of(&mut self, progress: &Progress, settings: &PipelineSettings) -> Option<Duration> {
+        let now = Instant::now();
+        match self.0 {
+            Some((at, left)) if now - at < ESTIMATE_PERIOD => left.map(|left| left.saturating_sub(now - at)),
+            _ => {
+                let left = time_left(progress, settings, now);
+                self.0 = Some((now, left));
+                left
+            }
+        }
     }
 }

@@ -43,5 +43,5 @@ mod run;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use credentials::check_credentials;
+pub use credentials::{Probe, check_credentials, probe};
 pub use run::run;

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use actors::retry_policy::RetryPolicy;
 use comfy_table::{Table, presets};
 
+use super::sync::client;
 use crate::config::CheckConfig;
-use crate::platform::{HttpPlatform, PlatformSettings};
 use crate::private_postgres::PrivatePostgres;
 use crate::store::{DatabaseUrl, PgStore};
 
@@ -37,22 +37,16 @@ pub async fn run(config: CheckConfig) -> anyhow::Result<ExitCode> {
     Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Whoever waits for a check wants to know about a platform that fails now and then, not to sit through an outage.
+const ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).expect("3 is not zero");
+
 type Finding = Result<String, String>;
 
 async fn credentials(config: &CheckConfig) -> Finding {
     let platform = &config.platform;
-    let client = HttpPlatform::new(PlatformSettings {
-        base_url: platform.api_url.clone(),
-        account: platform.account.clone(),
-        email: platform.email.clone(),
-        password: platform.password.clone(),
-        request_timeout: platform.request_timeout,
-        connections: 1,
-    });
-    let client = client.map_err(|error| error.to_string())?;
-    let max_attempts = NonZeroU32::new(config.pipeline.max_attempts).unwrap_or(NonZeroU32::MIN);
-    actors::check_credentials(Rc::new(client), RetryPolicy { max_attempts, ..RetryPolicy::default() })
-        .await?;
+    let client = client(platform, 1).map_err(|error| error.to_string())?;
+    let retry = RetryPolicy { max_attempts: ATTEMPTS, ..RetryPolicy::default() };
+    actors::check_credentials(Rc::new(client), retry).await?;
     Ok(format!("{} logs in at {}", platform.email, platform.api_url))
 }
 

@@ -31,6 +31,8 @@ const WINDOW: Duration = Duration::from_secs(1);
 const SYNC_LATENCY: Duration = Duration::from_millis(33);
 /// As `run` asks unless it is told otherwise.
 const PAGE_SIZE: NonZeroU32 = NonZeroU32::new(10).expect("10 is not zero");
+/// A demo is for somebody who watches.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 /// Long against the latency, short enough that a request which is never answered does not bore.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -48,6 +50,7 @@ pub async fn run(config: DemoConfig, log_format: LogFormat, bars: MultiProgress)
         request_timeout: REQUEST_TIMEOUT,
     };
     let pipeline_config = PipelineConfig {
+        max_wait: MAX_WAIT,
         concurrency: config.concurrency,
         page_size: PAGE_SIZE,
         rate_limits: vec![settings::RateLimit::new(10, WINDOW)?],

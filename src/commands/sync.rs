@@ -1,8 +1,10 @@
-//! What `run` and `demo` share: one account through the pipeline, with progress on standard error.
+//! What the commands that reach the platform share: its client, the pipeline's settings, and, for `run` and `demo`,
+//! one account through the pipeline with progress on standard error.
 
 use std::rc::Rc;
 use std::time::Duration;
 
+use actors::model::AccountId;
 use actors::progress::Progress;
 use actors::report::{AccountReport, Report};
 use actors::retry_policy::RetryPolicy;
@@ -12,7 +14,7 @@ use indicatif::MultiProgress;
 use tokio::sync::watch;
 
 use crate::config::{LogFormat, PipelineConfig, PlatformConfig};
-use crate::platform::{HttpPlatform, PlatformSettings};
+use crate::platform::{HttpPlatform, PlatformSettings, SetupError};
 use crate::store::PgStore;
 use crate::{progress, shutdown};
 
@@ -24,16 +26,9 @@ pub(super) async fn sync(
     log_format: LogFormat,
     bars: MultiProgress,
 ) -> anyhow::Result<Report> {
-    let settings = pipeline_settings(platform, pipeline);
-    let platform = HttpPlatform::new(PlatformSettings {
-        base_url: platform.api_url.clone(),
-        account: platform.account.clone(),
-        email: platform.email.clone(),
-        password: platform.password.clone(),
-        request_timeout: platform.request_timeout,
-        // The sync actors, the pager and a login.
-        connections: pipeline.concurrency.get() + 2,
-    })?;
+    let settings = pipeline_settings(&platform.account, platform.request_timeout, pipeline);
+    // The sync actors, the pager and a login.
+    let platform = client(platform, pipeline.concurrency.get() + 2)?;
     let shutdown = shutdown::requested().context("cannot listen for signals")?;
     let (sender, watched) = watch::channel(Progress::default());
     let display = actix_rt::spawn(progress::show(watched, settings.clone(), log_format, bars.clone()));
@@ -45,16 +40,33 @@ pub(super) async fn sync(
     Ok(Report::from(vec![report]))
 }
 
-fn pipeline_settings(platform: &PlatformConfig, pipeline: &PipelineConfig) -> PipelineSettings {
-    PipelineSettings {
+/// A client of the account's platform with room for so many requests at once; nothing is sent.
+pub(super) fn client(platform: &PlatformConfig, connections: usize) -> Result<HttpPlatform, SetupError> {
+    HttpPlatform::new(PlatformSettings {
+        base_url: platform.api_url.clone(),
         account: platform.account.clone(),
+        email: platform.email.clone(),
+        password: platform.password.clone(),
+        request_timeout: platform.request_timeout,
+        connections,
+    })
+}
+
+/// What the configuration says, in the pipeline's words.
+pub(super) fn pipeline_settings(
+    account: &AccountId,
+    request_timeout: Duration,
+    pipeline: &PipelineConfig,
+) -> PipelineSettings {
+    PipelineSettings {
+        account: account.clone(),
         rate_limits: pipeline.rate_limits.clone(),
         concurrency: pipeline.concurrency,
         page_size: pipeline.page_size,
         retry: RetryPolicy { max_attempts: pipeline.max_attempts, ..RetryPolicy::default() },
         batch: pipeline.batch,
-        request_timeout: platform.request_timeout,
-        max_wait: Duration::from_secs(15 * 60),
+        request_timeout,
+        max_wait: pipeline.max_wait,
         seed: rand::random(),
     }
 }

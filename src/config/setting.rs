@@ -45,6 +45,7 @@ pub(crate) const MAX_ATTEMPTS: Setting =
 pub(crate) const BATCH_SIZE: Setting = setting("--batch-size", Some("CAMPAIGN_SYNC_BATCH_SIZE"), Some("500"));
 pub(crate) const BATCH_LINGER: Setting =
     setting("--batch-linger", Some("CAMPAIGN_SYNC_BATCH_LINGER"), Some("200ms"));
+pub(crate) const MAX_WAIT: Setting = setting("--max-wait", Some("CAMPAIGN_SYNC_MAX_WAIT"), Some("15min"));
 pub(crate) const REPORT: Setting = setting("--report", Some("CAMPAIGN_SYNC_REPORT"), Some("table"));
 /// Its default depends on the terminal.
 pub(crate) const LOG_FORMAT: Setting = setting("--log-format", Some("CAMPAIGN_SYNC_LOG_FORMAT"), None);
@@ -53,7 +54,7 @@ pub(crate) const LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), S
 pub(crate) const DEMO_LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("warn"));
 
 /// All that can stand in the environment and be shown.
-pub(crate) const SETTINGS: [&Setting; 13] = [
+pub(crate) const SETTINGS: [&Setting; 14] = [
     &API_URL,
     &EMAIL,
     &ACCOUNT,
@@ -64,6 +65,7 @@ pub(crate) const SETTINGS: [&Setting; 13] = [
     &MAX_ATTEMPTS,
     &BATCH_SIZE,
     &BATCH_LINGER,
+    &MAX_WAIT,
     &REPORT,
     &LOG_FORMAT,
     &LOG_LEVEL,
@@ -92,6 +94,16 @@ pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
 
 /// `runs` only.
 pub(crate) const LIMIT: Setting = setting("--limit", None, Some("20"));
+
+/// What only `plan` takes. The defaults are the reference platform, and the estimator's.
+pub(crate) mod plan {
+    use super::{Setting, setting};
+
+    pub(crate) const CAMPAIGNS: Setting = setting("--campaigns", None, None);
+    pub(crate) const LATENCY: Setting = setting("--latency", None, Some("2s"));
+    pub(crate) const FAILURE_RATE: Setting = setting("--failure-rate", None, Some("0.2"));
+    pub(crate) const EVERY: Setting = setting("--every", None, None);
+}
 
 /// The settings of `mock-platform`; the defaults are the reference platform.
 pub(crate) mod mock {

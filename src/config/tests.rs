@@ -58,6 +58,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.platform.password.expose_secret(), "hunter2");
     assert_eq!(config.platform.request_timeout, Duration::from_secs(10));
     let pipeline = PipelineConfig {
+        max_wait: Duration::from_secs(15 * 60),
         concurrency: Concurrency::new(16).unwrap(),
         page_size: NonZeroU32::new(10).unwrap(),
         rate_limits: vec![limit(10, 60)],
@@ -75,7 +76,7 @@ fn the_defaults_are_those_of_the_contract() {
 fn every_flag_reaches_its_setting() {
     let flags = "--api-url http://localhost:1/ --email bob@example.com --account acme --concurrency 2 \
         --page-size 3 --rate-limit 4/5s --rate-limit 6/7m,8/9h --request-timeout 11s --max-attempts 12 \
-        --batch-size 13 --batch-linger 14ms --report json --log-format json --log-level debug --no-migrate \
+        --batch-size 13 --batch-linger 14ms --max-wait 16s --report json --log-format json --log-level debug --no-migrate \
         --database-url host=db";
     let config = run(flags, &[], "").unwrap();
     assert_eq!(config.platform.api_url.as_str(), "http://localhost:1/");
@@ -83,6 +84,7 @@ fn every_flag_reaches_its_setting() {
     assert_eq!(config.platform.account.as_str(), "acme");
     assert_eq!(config.platform.request_timeout, Duration::from_secs(11));
     let pipeline = PipelineConfig {
+        max_wait: Duration::from_secs(16),
         concurrency: Concurrency::new(2).unwrap(),
         page_size: NonZeroU32::new(3).unwrap(),
         rate_limits: vec![limit(4, 5), limit(6, 420), limit(8, 32_400)],
@@ -107,6 +109,7 @@ fn every_variable_reaches_its_setting() {
         ("CAMPAIGN_SYNC_MAX_ATTEMPTS", "12"),
         ("CAMPAIGN_SYNC_BATCH_SIZE", "13"),
         ("CAMPAIGN_SYNC_BATCH_LINGER", "14ms"),
+        ("CAMPAIGN_SYNC_MAX_WAIT", "16s"),
         ("CAMPAIGN_SYNC_REPORT", "json"),
         ("CAMPAIGN_SYNC_LOG_FORMAT", "pretty"),
         ("RUST_LOG", "warn"),
@@ -116,6 +119,7 @@ fn every_variable_reaches_its_setting() {
     assert_eq!(config.platform.account.as_str(), "acme");
     assert_eq!(config.platform.request_timeout, Duration::from_secs(11));
     let pipeline = PipelineConfig {
+        max_wait: Duration::from_secs(16),
         concurrency: Concurrency::new(2).unwrap(),
         page_size: NonZeroU32::new(3).unwrap(),
         rate_limits: vec![],
@@ -475,4 +479,36 @@ fn a_line_of_dot_env_that_cannot_be_read_is_named_by_its_number() {
     let problems = run("", &[], dot_env).unwrap_err();
     assert!(problems[0].contains("line 4 is not of the form"), "{problems:?}");
     assert!(!problems.concat().contains("SECRET"), "{problems:?}");
+}
+
+fn plan(flags: &str, variables: &[(&str, &str)]) -> Result<PlanConfig, InvalidConfig> {
+    let Command::Plan(args) = command(&format!("plan {flags}")) else { panic!() };
+    PlanConfig::load(&args, &environment(variables, ""))
+}
+
+#[test]
+fn a_plan_assumes_what_the_estimator_does_unless_told_otherwise() {
+    let config = plan("", &REQUIRED).unwrap();
+    assert_eq!(config.latency, crate::estimate::ASSUMED_LATENCY);
+    assert_eq!(config.failure_rate.to_bits(), crate::estimate::ASSUMED_FAILURE_RATE.to_bits());
+    assert_eq!((config.every, config.account.as_str()), (None, "default"));
+    let Campaigns::AsListedBy(platform) = config.campaigns else { panic!() };
+    assert_eq!(platform.email, "ann@example.com");
+    let flags =
+        "--latency 3s --failure-rate 0.5 --every 30m --account acme --request-timeout 4s --page-size 7";
+    let config = plan(flags, &REQUIRED).unwrap();
+    assert_eq!((config.latency, config.every), (Duration::from_secs(3), Some(Duration::from_secs(1800))));
+    assert_eq!((config.account.as_str(), config.request_timeout), ("acme", Duration::from_secs(4)));
+    assert_eq!((config.failure_rate.to_bits(), config.pipeline.page_size.get()), (0.5f64.to_bits(), 7));
+}
+
+#[test]
+fn a_plan_for_a_number_of_campaigns_needs_no_login_but_none_that_is_wrong() {
+    let config = plan("--campaigns 5 --account acme", &[]).unwrap();
+    assert!(matches!(config.campaigns, Campaigns::Given(5)));
+    assert_eq!(config.account.as_str(), "acme");
+    assert_eq!(plan("", &[]).unwrap_err().0.len(), 3);
+    let wrong = [("AD_PLATFORM_API_URL", "nonsense"), ("AD_PLATFORM_EMAIL", "a:b")];
+    assert_eq!(plan("--campaigns 5 --account=", &wrong).unwrap_err().0.len(), 3);
+    assert_eq!(plan("--campaigns x --every 0s --latency 1 --failure-rate 2", &[]).unwrap_err().0.len(), 4);
 }

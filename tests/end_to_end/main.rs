@@ -4,4 +4,5 @@ mod commands;
 mod kills;
 mod main_job;
 mod overlap;
+mod plan;
 mod support;

@@ -1,0 +1,68 @@
+//! `plan`: says what a run would cost before it is made. It asks the platform for a login and one page of the
+//! listing, or, told how many campaigns there are, for nothing.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actors::settings::PipelineSettings;
+use actors::{Probe, probe};
+use anyhow::{Context, anyhow};
+
+use super::sync::{client, pipeline_settings};
+use crate::config::{Campaigns, PlanConfig, ReportFormat};
+use crate::estimate::{Conditions, estimate};
+use crate::plan_report::PlanReport;
+
+/// Exit code 0; 1, by an error, where the platform could not be asked.
+pub async fn run(config: PlanConfig) -> anyhow::Result<ExitCode> {
+    let settings = pipeline_settings(&config.account, config.request_timeout, &config.pipeline);
+    let asked = ask(&config.campaigns, &settings).await?;
+    let conditions = Conditions {
+        failure_rate: config.failure_rate,
+        sync_latency: config.latency,
+        // A platform that is not available says so at once.
+        failure_latency: Duration::ZERO,
+        list_latency: asked.latency,
+    };
+    let estimate = estimate(&settings, asked.campaigns, &conditions);
+    let report = PlanReport {
+        settings: &settings,
+        campaigns: asked.campaigns,
+        conditions: &conditions,
+        estimate: &estimate,
+        every: config.every,
+        spent: asked.requests,
+    };
+    let text = match config.report {
+        ReportFormat::Json => report.json().to_string() + "\n",
+        ReportFormat::Table => report.table(),
+    };
+    // Somebody who has closed standard output has seen enough.
+    let _ = write!(io::stdout(), "{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Asked {
+    campaigns: u64,
+    latency: Duration,
+    requests: u64,
+}
+
+async fn ask(campaigns: &Campaigns, settings: &PipelineSettings) -> anyhow::Result<Asked> {
+    let platform = match campaigns {
+        // A page that nobody has fetched is taken for quick.
+        Campaigns::Given(campaigns) => {
+            return Ok(Asked { campaigns: *campaigns, latency: Duration::ZERO, requests: 0 });
+        }
+        Campaigns::AsListedBy(platform) => platform,
+    };
+    let answer = probe(settings, Rc::new(client(platform, 1)?)).await;
+    let Probe { total, latency, requests } = answer
+        .map_err(|cause| anyhow!("{} could not be asked for its campaigns: {cause}", platform.api_url))?;
+    let campaigns = total.with_context(|| {
+        format!("{} does not say how many campaigns there are: give --campaigns", platform.api_url)
+    })?;
+    Ok(Asked { campaigns, latency, requests })
+}

@@ -1,0 +1,102 @@
+//! The settings of `plan`: those of `run` but for the database, and what is to be assumed.
+
+use std::time::Duration;
+
+use actors::model::AccountId;
+
+use super::environment::Environment;
+use super::problem::InvalidConfig;
+use super::reader::Reader;
+use super::setting::{self, plan as s};
+use super::{
+    LONGEST_TIMEOUT, LogConfig, PipelineConfig, PlatformConfig, ReportFormat, api_url, duration, log, number,
+    pipeline, platform, report, text,
+};
+use crate::cli::{PlanArgs, PlatformArgs};
+
+/// More than any account has, so this is only against slips of the pen.
+const MAX_CAMPAIGNS: u64 = 1_000_000_000;
+/// A schedule is at most as long as the longest window.
+const SHORTEST_SCHEDULE: Duration = Duration::from_secs(1);
+const LONGEST_SCHEDULE: Duration = Duration::from_secs(31 * 86_400);
+
+/// What `plan` needs.
+#[derive(Clone, Debug)]
+pub struct PlanConfig {
+    /// Whose run.
+    pub account: AccountId,
+    /// Of how many campaigns.
+    pub campaigns: Campaigns,
+    /// How the pipeline would work.
+    pub pipeline: PipelineConfig,
+    /// Of one attempt, connect to last byte: 10 ms to 10 min.
+    pub request_timeout: Duration,
+    /// How long a sync is assumed to take.
+    pub latency: Duration,
+    /// The share of requests that is assumed to fail, 0 to 1.
+    pub failure_rate: f64,
+    /// The schedule to check.
+    pub every: Option<Duration>,
+    /// What standard output gets.
+    pub report: ReportFormat,
+    /// What standard error gets.
+    pub log: LogConfig,
+}
+
+/// How many campaigns there are.
+#[derive(Clone, Debug)]
+pub enum Campaigns {
+    /// So many: nothing is sent.
+    Given(u64),
+    /// What this platform says.
+    AsListedBy(Box<PlatformConfig>),
+}
+
+impl PlanConfig {
+    /// Checks everything, sends nothing.
+    pub fn load(args: &PlanArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
+        let mut reader = Reader::new(environment);
+        let flag = args.campaigns.as_deref();
+        let (account, request_timeout, campaigns) = if flag.is_some() {
+            let given = reader.optional(&s::CAMPAIGNS, flag, number::whole(0..=MAX_CAMPAIGNS));
+            let (account, request_timeout) = without_login(&mut reader, &args.platform);
+            (account, request_timeout, given.map(Campaigns::Given))
+        } else {
+            let platform = platform(&mut reader, &args.platform);
+            let (account, timeout) =
+                platform.as_ref().map(|p| (p.account.clone(), p.request_timeout)).unzip();
+            (account, timeout, platform.map(|platform| Campaigns::AsListedBy(Box::new(platform))))
+        };
+        let pipeline = pipeline(&mut reader, &args.pipeline);
+        let latency = duration::within(Duration::ZERO..=LONGEST_TIMEOUT);
+        let latency = reader.optional(&s::LATENCY, args.latency.as_deref(), latency);
+        let failure_rate = reader.optional(&s::FAILURE_RATE, args.failure_rate.as_deref(), number::share);
+        let schedule = duration::within(SHORTEST_SCHEDULE..=LONGEST_SCHEDULE);
+        let every = reader.optional(&s::EVERY, args.every.as_deref(), schedule);
+        let report = report(&mut reader, args.report.report.as_deref());
+        let log = log(&mut reader, &args.log);
+        let config = || {
+            Some(Self {
+                account: account?,
+                campaigns: campaigns?,
+                pipeline: pipeline?,
+                request_timeout: request_timeout?,
+                latency: latency?,
+                failure_rate: failure_rate?,
+                every,
+                report: report?,
+                log: log?,
+            })
+        };
+        let config = config();
+        reader.finish(config)
+    }
+}
+
+/// Where nothing is sent, a login need not be there; one that is has to be right all the same.
+fn without_login(reader: &mut Reader<'_>, args: &PlatformArgs) -> (Option<AccountId>, Option<Duration>) {
+    let _ = reader.optional(&setting::API_URL, args.api_url.as_deref(), api_url::parse(args.allow_http));
+    let _ = reader.optional(&setting::EMAIL, args.email.as_deref(), text::email);
+    let _ = reader.optional_secret(&setting::PASSWORD, None, text::password);
+    (super::account(reader, args), super::request_timeout(reader, args))
+}
