@@ -105,7 +105,6 @@ async fn measure(matrix: &Matrix, error_rate: f64) -> anyhow::Result<Vec<Measure
         let cells = group.iter().map(|cell| laboratory.measure(cell));
         measured.extend(futures_util::future::try_join_all(cells).await?);
     }
-    laboratory.close().await?;
     Ok(measured)
 }
 

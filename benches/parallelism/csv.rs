@@ -3,7 +3,7 @@
 use crate::bounds::Judged;
 
 const HEADER: &str = "limit,latency,latency_seen,concurrency,campaigns,requests,makespan,bound,binds,efficiency,\
-expected,efficiency_without_beginning,sustained_rate,mean_latency,stamp,processor,throttled";
+expected,simple_efficiency,sustained_rate,mean_latency,stamp,processor,throttled";
 
 /// The whole file.
 pub(crate) fn of_cells(cells: &[Judged]) -> String {
@@ -26,7 +26,7 @@ fn row(cell: &Judged) -> String {
         cell.binding.to_string(),
         format!("{:.4}", cell.efficiency()),
         cell.expected.map(|expected| format!("{expected:.4}")).unwrap_or_default(),
-        format!("{:.4}", cell.efficiency_without_beginning()),
+        format!("{:.4}", cell.simple_efficiency()),
         format!("{:.2}", measured.sustained_rate(cell.free())),
         seconds(measured.mean_latency),
         if cell.stamps_completion { "completion" } else { "sending" }.to_owned(),

@@ -76,7 +76,7 @@ impl Matrix {
             shown: (limit(40, second), Duration::from_millis(50), 16),
             windows: 6,
             time: Duration::from_millis(2500),
-            most: 3000,
+            most: 8000,
         }
     }
 

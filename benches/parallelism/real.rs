@@ -28,8 +28,8 @@ pub(crate) struct Laboratory {
     /// Each latency of the matrix as a bare client sees it.
     latencies: HashMap<Duration, Duration>,
     error_rate: f64,
-    // After the store: its connections end before the server does.
-    postgres: ThrowawayPostgres,
+    // After the store: its connections end before the server does, and the server's files go with it.
+    _postgres: ThrowawayPostgres,
 }
 
 impl Laboratory {
@@ -46,7 +46,7 @@ impl Laboratory {
             let seen = bare_client::latency(platform.addr(), latency)?;
             latencies.insert(latency, seen);
         }
-        let laboratory = Self { store, latencies, error_rate, postgres };
+        let laboratory = Self { store, latencies, error_rate, _postgres: postgres };
         let warm_up = Cell { limit: None, latency: matrix.latencies[0], concurrency: 8, campaigns: 200 };
         laboratory.measure(&warm_up).await?;
         Ok(laboratory)
@@ -86,14 +86,6 @@ impl Laboratory {
             processor,
             course,
         })
-    }
-
-    /// Stops the database, whose files go with it.
-    pub(crate) async fn close(self) -> anyhow::Result<()> {
-        let Self { store, postgres, .. } = self;
-        drop(store);
-        drop(postgres);
-        Ok(())
     }
 
     fn platform_settings(&self, cell: &Cell) -> Settings {

@@ -5,14 +5,16 @@ use std::path::Path;
 
 use plotters::prelude::*;
 
-use crate::bounds::Judged;
+use crate::bounds::{Binding, Judged};
 use crate::matrix::{Matrix, rate};
 
 const SIZE: (u32, u32) = (800, 600);
 /// Told apart also by those who do not see all colours (Okabe and Ito), one for each latency.
 const COLOURS: [RGBColor; 3] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115)];
-/// The points of the latencies stand side by side where they would cover each other.
+/// The points of the latencies stand side by side under a limit, where they would cover each other.
 const ASIDE: f64 = 1.07;
+/// Where a limit's name stands, as a factor of the left edge: between the points of the first two concurrencies.
+const LABEL: f64 = 1.42;
 const GREY: RGBColor = RGBColor(110, 110, 110);
 
 /// Draws it into an SVG file.
@@ -51,7 +53,7 @@ pub(crate) fn draw(matrix: &Matrix, cells: &[Judged], path: &Path) -> anyhow::Re
         chart.draw_series(line)?;
         let style = ("sans-serif", 14).into_font().color(&GREY);
         let name = format!("limit {limit}");
-        chart.draw_series([EmptyElement::at((first * 1.03, ceiling)) + Text::new(name, (0, -16), style)])?;
+        chart.draw_series([EmptyElement::at((first * LABEL, ceiling)) + Text::new(name, (0, -16), style)])?;
     }
     for (latency, colour) in matrix.latencies.iter().zip(COLOURS) {
         let slope = [first, last].map(|c| (c, c / latency.as_secs_f64()));
@@ -66,6 +68,7 @@ pub(crate) fn draw(matrix: &Matrix, cells: &[Judged], path: &Path) -> anyhow::Re
         let points = points.map(|(cell, rate)| {
             let filled = cell.measured.cell.limit.is_some();
             let style = if filled { colour.filled() } else { colour.stroke_width(2) };
+            let aside = if cell.binding == Binding::Limit { aside } else { 1.0 };
             Circle::new((cell.measured.cell.concurrency as f64 * aside, *rate), 4, style)
         });
         chart
