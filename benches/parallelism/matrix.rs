@@ -75,7 +75,7 @@ impl Matrix {
             concurrencies: CONCURRENCIES.to_vec(),
             shown: (limit(40, second), Duration::from_millis(50), 16),
             windows: 6,
-            time: Duration::from_millis(2500),
+            time: Duration::from_millis(1500),
             most: 8000,
         }
     }
