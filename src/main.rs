@@ -4,8 +4,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use campaign_sync::cli::{Cli, Command};
 use campaign_sync::config::{self, Environment, InvalidConfig, LogConfig, LogFormat};
+use campaign_sync::shutdown::{INTERRUPTED, Shutdown};
 use campaign_sync::{commands, report, telemetry};
 use clap::Parser;
 use indicatif::MultiProgress;
@@ -31,42 +33,45 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         let format = log.format.unwrap_or(default);
         telemetry::start(format, &log.level, &bars).map(|()| format)
     };
+    // Before anything is started: whoever stops the program early leaves no server behind.
+    let shutdown = Shutdown::listen().context("cannot listen for signals")?;
+    let interrupted = || Ok(ExitCode::from(INTERRUPTED));
     match command {
         Command::Demo(args) => {
             let config = config::DemoConfig::load(&args, &environment)?;
             // A demo is for people, whether or not its output is piped.
             let format = log(&config.log, LogFormat::Pretty)?;
-            commands::demo::run(config, format, bars.clone()).await
+            commands::demo::run(config, format, bars.clone(), shutdown).await
         }
         Command::Run(args) => {
             let config = config::RunConfig::load(&args, &environment)?;
             let format = log(&config.log, by_terminal())?;
-            commands::run::run(config, format, bars.clone()).await
+            commands::run::run(config, format, bars.clone(), shutdown).await
         }
         Command::Plan(args) => {
             let config = config::PlanConfig::load(&args, &environment)?;
             log(&config.log, by_terminal())?;
-            commands::plan::run(config).await
+            shutdown.or(commands::plan::run(config)).await.unwrap_or_else(interrupted)
         }
         Command::Check(args) => {
             let config = config::CheckConfig::load(&args, &environment)?;
             log(&config.log, by_terminal())?;
-            commands::check::run(config).await
+            shutdown.or(commands::check::run(config)).await.unwrap_or_else(interrupted)
         }
         Command::Migrate(args) => {
             let config = config::MigrateConfig::load(&args, &environment)?;
             log(&config.log, by_terminal())?;
-            commands::migrate::run(config).await
+            shutdown.or(commands::migrate::run(config)).await.unwrap_or_else(interrupted)
         }
         Command::Runs(args) => {
             let config = config::RunsConfig::load(&args, &environment)?;
             log(&config.log, by_terminal())?;
-            commands::runs::run(config).await
+            shutdown.or(commands::runs::run(config)).await.unwrap_or_else(interrupted)
         }
         Command::MockPlatform(args) => {
             let config = config::MockPlatformConfig::load(&args, &environment)?;
             log(&config.log, by_terminal())?;
-            commands::mock_platform::run(config).await
+            commands::mock_platform::run(config, shutdown).await
         }
     }
 }

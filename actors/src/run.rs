@@ -53,18 +53,18 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     on_hired: impl FnOnce(&Addr<RateLimiter>),
 ) -> AccountReport {
     let account = settings.account.clone();
-    let begun = async { Ok((store.begin_run(&account).await?, store.load_spent(&account).await?)) };
-    let (run, spent) = match begun.await {
-        Ok(begun) => begun,
-        Err(StoreError::Unavailable(error) | StoreError::Refused(error) | StoreError::Broken(error)) => {
-            let problem = Problem { class: ProblemClass::StoreFailed, message: error };
-            return report(
-                &settings,
-                None,
-                failed(problem, &progress.borrow()),
-                &progress.borrow(),
-                Duration::ZERO,
-            );
+    let refused = |error: StoreError| failed(store_problem(&error), &Progress::default());
+    let run = match store.begin_run(&account).await {
+        Ok(run) => run,
+        Err(error) => return report(&settings, None, refused(error), &Progress::default(), Duration::ZERO),
+    };
+    let spent = match store.load_spent(&account).await {
+        Ok(spent) => spent,
+        Err(error) => {
+            let report = report(&settings, Some(&run), refused(error), &Progress::default(), Duration::ZERO);
+            // What failed is in the report already.
+            let _ = finish(&*store, &run, &report).await;
+            return report;
         }
     };
     let span = info_span!("run", account = %account, run = %run.id);
@@ -212,6 +212,10 @@ impl Drop for Tasks {
     fn drop(&mut self) {
         self.0.iter().for_each(AbortHandle::abort);
     }
+}
+
+fn store_problem(error: &StoreError) -> Problem {
+    Problem { class: ProblemClass::StoreFailed, message: error.to_string() }
 }
 
 /// What is known of a run that nobody lived to report.

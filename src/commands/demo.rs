@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::sync::sync;
 use crate::config::{DatabaseConfig, DemoConfig, LogFormat, PipelineConfig, PlatformConfig, ReportFormat};
 use crate::database::Database;
 use crate::report;
+use crate::shutdown::{INTERRUPTED, Shutdown};
 use crate::store::CampaignRow;
 
 /// A database of its own: a demo's rows have no place among a user's.
@@ -37,11 +39,17 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The exit code says how the run ended.
-pub async fn run(config: DemoConfig, log_format: LogFormat, bars: MultiProgress) -> anyhow::Result<ExitCode> {
+pub async fn run(
+    config: DemoConfig,
+    log_format: LogFormat,
+    bars: MultiProgress,
+    shutdown: Shutdown,
+) -> anyhow::Result<ExitCode> {
     let platform = start_platform()?;
-    let private = DatabaseConfig { url: None, private_directory: config.private_directory };
-    let database = Database::open(&private, DATABASE).await?;
-    database.migrate().await?;
+    let Some(database) = shutdown.or(prepare(config.private_directory)).await else {
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let database = database?;
     let platform_config = PlatformConfig {
         api_url: platform.url().parse().context("the mock platform's own address")?,
         account: ACCOUNT.into(),
@@ -61,7 +69,8 @@ pub async fn run(config: DemoConfig, log_format: LogFormat, bars: MultiProgress)
         "100 campaigns, 10 requests a second, a fifth of the answers 503, one in twenty never comes";
     // Somebody who has closed standard error does not want to read it.
     let _ = writeln!(io::stderr(), "mock platform at {}: {introduction}", platform.url());
-    let outcome = sync(&platform_config, &pipeline_config, database.store.clone(), log_format, bars).await?;
+    let outcome =
+        sync(&platform_config, &pipeline_config, database.store.clone(), log_format, bars, shutdown).await?;
     let seen = platform.stop();
     report::print(&outcome, config.report);
     if config.report == ReportFormat::Table {
@@ -77,6 +86,12 @@ pub async fn run(config: DemoConfig, log_format: LogFormat, bars: MultiProgress)
     }
     database.close().await;
     Ok(report::exit_code(outcome.status))
+}
+
+async fn prepare(private_directory: Option<PathBuf>) -> anyhow::Result<Database> {
+    let database = Database::open(&DatabaseConfig { url: None, private_directory }, DATABASE).await?;
+    database.migrate().await?;
+    Ok(database)
 }
 
 fn start_platform() -> anyhow::Result<MockPlatform> {

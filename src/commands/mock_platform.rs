@@ -8,11 +8,10 @@ use mock_platform::{MockPlatform, RateLimit, Settings};
 use secrecy::ExposeSecret;
 
 use crate::config::{MockPlatformConfig, RetryHint};
-use crate::shutdown;
+use crate::shutdown::Shutdown;
 
 /// Says where it listens, and at the end what it saw.
-pub async fn run(config: MockPlatformConfig) -> anyhow::Result<ExitCode> {
-    let shutdown = shutdown::requested().context("cannot listen for signals")?;
+pub async fn run(config: MockPlatformConfig, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
     let listen = config.listen;
     let (email, token_life) = (config.email.clone(), config.token_life);
     let platform = MockPlatform::start(settings(config), listen)
@@ -25,7 +24,7 @@ pub async fn run(config: MockPlatformConfig) -> anyhow::Result<ExitCode> {
         token_life.as_secs(),
         platform.url()
     );
-    shutdown.await;
+    shutdown.requested().await;
     let seen = platform.stop();
     let _ = writeln!(
         io::stdout(),

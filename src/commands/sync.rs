@@ -9,14 +9,14 @@ use actors::progress::Progress;
 use actors::report::{AccountReport, Report};
 use actors::retry_policy::RetryPolicy;
 use actors::settings::PipelineSettings;
-use anyhow::Context;
 use indicatif::MultiProgress;
 use tokio::sync::watch;
 
 use crate::config::{LogFormat, PipelineConfig, PlatformConfig};
 use crate::platform::{HttpPlatform, PlatformSettings, SetupError};
+use crate::progress;
+use crate::shutdown::Shutdown;
 use crate::store::PgStore;
-use crate::{progress, shutdown};
 
 /// Syncs the account once. Errors are those from before the first request.
 pub(super) async fn sync(
@@ -25,15 +25,15 @@ pub(super) async fn sync(
     store: PgStore,
     log_format: LogFormat,
     bars: MultiProgress,
+    shutdown: Shutdown,
 ) -> anyhow::Result<Report> {
     let settings = pipeline_settings(&platform.account, platform.request_timeout, pipeline);
     // The sync actors, the pager and a login.
     let platform = client(platform, pipeline.concurrency.get() + 2)?;
-    let shutdown = shutdown::requested().context("cannot listen for signals")?;
     let (sender, watched) = watch::channel(Progress::default());
     let display = actix_rt::spawn(progress::show(watched, settings.clone(), log_format, bars.clone()));
     let report: AccountReport =
-        actors::run(settings, Rc::new(platform), Rc::new(store), sender, shutdown).await;
+        actors::run(settings, Rc::new(platform), Rc::new(store), sender, shutdown.requested()).await;
     display.abort();
     // What cannot be cleared any more was on a terminal that has gone.
     let _ = bars.clear();

@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::Stdio;
 
-use crate::support::{Postgres, bare, campaign_sync, outcome, quick_platform, run, start};
+use crate::support::{
+    Postgres, bare, campaign_sync, outcome, quick_platform, run, start, turn_at_the_private_postgres,
+};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use mock_platform::{EMAIL, PASSWORD};
 use serde_json::Value;
@@ -122,6 +124,7 @@ fn a_mock_platform_whose_port_is_taken_says_so() {
 
 #[test]
 fn demo_needs_nothing_and_stores_a_hundred_of_a_hundred() {
+    let _turn = turn_at_the_private_postgres();
     let mut command = bare(&["demo"]);
     let home = tempfile::tempdir().expect("a directory");
     command.env("HOME", home.path());

@@ -116,6 +116,14 @@ pub(crate) fn bare(arguments: &[&str]) -> Command {
     command
 }
 
+/// The private PostgreSQL is one for a user: the tests that need it take turns, also across processes.
+pub(crate) fn turn_at_the_private_postgres() -> std::fs::File {
+    let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/private-postgres.turn");
+    let turn = std::fs::File::create(path).expect("the target directory can be written");
+    turn.lock().expect("a file can be locked");
+    turn
+}
+
 /// The exit code, standard output and standard error of a command that has ended.
 pub(crate) fn outcome(mut command: Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().expect("the binary starts");
