@@ -3,4 +3,5 @@
 mod commands;
 mod kills;
 mod main_job;
+mod signals;
 mod support;
