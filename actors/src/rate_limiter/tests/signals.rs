@@ -276,24 +276,19 @@ fn a_platform_that_states_another_limit_each_time_is_not_listened_to_for_ever() 
 }
 
 #[test]
-fn a_short_learned_window_against_long_latencies_changes_the_stamp_rule() {
+fn a_short_window_that_the_platform_states_does_not_bring_the_less_safe_stamps_to_the_configured_limit() {
     in_virtual_time(async {
-        let limiter = limiter(&[limit(1000, 10 * MINUTE)]);
-        // 300 ms each: nothing against ten minutes, much against a second.
+        let limiter = limiter(&[limit(1, 10 * SECOND)]);
+        // 300 ms each: little against ten seconds, much against one.
         for _ in 0..40 {
             let permit = sent(&limiter).await;
+            permit.heard(states(limit(1000, SECOND)));
+            permit.heard(states(limit(1, 11 * SECOND)));
             sleep(ms(300)).await;
             permit.answered(Answer::Succeeded);
         }
-        let bearer = sent(&limiter).await;
-        sleep(ms(300)).await;
-        bearer.heard(states(limit(1, SECOND)));
-        bearer.answered(Answer::Succeeded);
-        sleep(10 * SECOND).await;
-        let permit = sent(&limiter).await;
-        sleep(ms(300)).await;
-        permit.answered(Answer::Succeeded);
-        assert_due(wait_of(&limiter).await, ms(705));
+        assert_due(wait_of(&limiter).await, ms(11_011));
+        assert_eq!(tally(&limiter).await.learned, [limit(1, 11 * SECOND)]);
     });
 }
 
