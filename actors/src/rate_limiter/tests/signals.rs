@@ -160,15 +160,16 @@ fn a_liar_that_never_leaves_anything_only_makes_it_as_slow_as_its_longest_cool_d
                 assert!(begun.elapsed() <= n * (LONGEST_COOL_DOWN + ms(10)), "{:?}", begun.elapsed());
             }
         }
-        // Nor does one that names another policy each time take memory, or hold longer.
-        let limiter = limiter(&[]);
+        // Nor does one that names another policy each time: the ninth is not heard.
+        let limiter = limiter(&[limit(50, MINUTE)]);
         let bearer = sent(&limiter).await;
-        for n in 0..10_000 {
-            let remaining = Remaining::new(&n.to_string(), 0, LONGEST_COOL_DOWN).expect("in range");
+        for n in 0..9 {
+            let requests = if n == 8 { 0 } else { 20 };
+            let remaining = Remaining::new(&n.to_string(), requests, MINUTE).expect("in range");
             bearer.heard(QuotaSignals { remaining: vec![remaining], policies: vec![] });
         }
         tally(&limiter).await;
-        assert_due(wait_of(&limiter).await, LONGEST_COOL_DOWN + ms(5));
+        assert_eq!(free(&limiter).await.len(), 20);
     });
 }
 
@@ -206,6 +207,7 @@ fn who_has_more_in_the_window_than_a_learned_limit_allows_waits_until_enough_hav
         send_and_hear(&limiter, states(limit(10, SECOND))).await;
         let now = ms(150 + 16); // of the 16 timers' rounding
         let wait = wait_of(&limiter).await;
+        assert_eq!(tally(&limiter).await.lower_bound, Duration::ZERO, "sixteen fit what is configured");
         assert!((ms(1065) - now..=ms(1065 + 20) - ms(150)).contains(&wait), "{wait:?}");
     });
 }
@@ -300,6 +302,11 @@ fn who_watches_is_told_that_the_platforms_word_is_what_is_waited_for() {
         let limiter = RateLimiter::new(&[], TIMEOUT, Jitter::seeded(1), progress).start();
         let begun = Instant::now();
         send_and_hear(&limiter, left(0, MINUTE)).await;
+        let sooner = Remaining::new("sooner", 0, SECOND).expect("in range");
+        let bearer = sent(&limiter).await;
+        bearer.heard(left(0, MINUTE));
+        bearer.heard(QuotaSignals { remaining: vec![sooner], policies: vec![] });
+        let begun = begun + MINUTE + ms(5);
         let waiting = ask(&limiter);
         tally(&limiter).await;
         let quota = watcher.borrow().quota.clone().expect("somebody waits");
