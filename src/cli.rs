@@ -278,6 +278,9 @@ pub struct MockPlatformArgs {
     /// Where a 429 names its wait: header-seconds, header-date, body or none [default: body]
     #[arg(long, value_name = "PLACE")]
     pub retry_hint: Option<String>,
+    /// Headers of every answer that say what is left of the limit: none, draft or x [default: none]
+    #[arg(long, value_name = "STYLE")]
+    pub rate_limit_headers: Option<String>,
     /// Life of a token [default: 1h]
     #[arg(long, value_name = "DURATION")]
     pub token_life: Option<String>,
@@ -342,6 +345,7 @@ mod tests {
                 &HANG_RATE,
                 &LIST_ERROR_EVERY,
                 &RETRY_HINT,
+                &RATE_LIMIT_HEADERS,
                 &TOKEN_LIFE,
                 &SEED,
                 &EMAIL,

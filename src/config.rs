@@ -31,7 +31,7 @@ use url::Url;
 use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, PipelineArgs, PlatformArgs, RunArgs, RunsArgs};
 use crate::store::DatabaseUrl;
 
-pub use choice::{LogFormat, ReportFormat, RetryHint};
+pub use choice::{LogFormat, RateLimitHeaders, ReportFormat, RetryHint};
 pub use environment::Environment;
 pub use mock_platform::MockPlatformConfig;
 pub use plan::{Campaigns, PlanConfig};

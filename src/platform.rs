@@ -7,6 +7,7 @@
 mod client;
 mod endpoints;
 mod exchange;
+mod quota_signals;
 mod retry_hint;
 mod scrub;
 mod verdict;

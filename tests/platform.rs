@@ -14,6 +14,9 @@ use actors::model::{
 };
 use actors::permit::Permit;
 use actors::ports::{Platform, PlatformError};
+use actors::quota_signals::{QuotaSignals, Remaining};
+use actors::settings::RateLimit;
+use actors::testing::overheard_permit;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use campaign_sync::platform::{HttpPlatform, PlatformSettings};
@@ -477,5 +480,49 @@ async fn https_is_set_up_from_the_systems_roots_or_says_what_to_install() {
         // Nobody listens there: the client came as far as connecting.
         Ok(platform) => assert_eq!(transient(list(&platform).await).0, FailureClass::Connection),
         Err(error) => assert!(error.to_string().contains("ca-certificates"), "{error}"),
+    }
+}
+
+#[actix::test]
+async fn what_an_answers_head_says_about_the_limits_is_heard_whatever_the_answer_is() {
+    let signals = [("ratelimit-policy", r#""m";q=100;w=60"#), ("ratelimit", r#""m";r=50;t=30"#)];
+    let with = |status, body: &str| Reply::with(status, &signals, body.as_bytes());
+    let raw = |rest: &str| {
+        let head = signals.map(|(name, value)| format!("{name}: {value}\r\n")).concat();
+        Reply::raw(format!("HTTP/1.1 200 X\r\n{head}{rest}"))
+    };
+    let replies = [
+        with(200, PAGE),
+        with(200, "not JSON"),
+        with(302, ""),
+        with(401, "{}"),
+        with(404, "{}"),
+        with(429, r#"{"retry_after": 3}"#),
+        with(503, "<html>"),
+        raw("content-length: 100\r\n\r\n{").then_close(),
+        raw("content-length: 100000000\r\n\r\n{").then_hang(),
+        Reply::json(200, PAGE),
+    ];
+    let server = ScriptedServer::start(replies).await;
+    let platform = impatient(&server);
+    let page = PageRequest { page: 3, limit: NonZeroU32::new(10).unwrap() };
+    for answer in 0..10 {
+        let (permit, heard) = overheard_permit();
+        let outcome = platform.list(permit, &token(), page).await;
+        // What the permit said is in the mail.
+        tokio::task::yield_now().await;
+        let heard = heard.take();
+        if answer == 9 {
+            assert_eq!(heard, [], "nothing was said");
+            continue;
+        }
+        let [QuotaSignals { remaining, policies }] = &heard[..] else { panic!("{answer}: {heard:?}") };
+        assert_eq!(remaining[..], [Remaining::new("m", 50, Duration::from_secs(30)).unwrap()]);
+        assert_eq!(policies[..], [RateLimit::new(100, Duration::from_secs(60)).unwrap()]);
+        // A 429's own wait stays what it is.
+        if answer == 5 {
+            let retry_after = Some(Duration::from_secs(3));
+            assert_eq!(outcome, Err(PlatformError::Throttled { retry_after }));
+        }
     }
 }

@@ -64,11 +64,6 @@ impl Latencies {
         }
     }
 
-    /// There is a limit more.
-    pub(crate) fn shorten(&mut self, window: Duration) {
-        self.shortest_window = Some(self.shortest_window.map_or(window, |shortest| shortest.min(window)));
-    }
-
     /// An answer that was wished for. Others may come by a shorter way and say nothing about the spread.
     pub(crate) fn succeeded(&mut self, endpoint: Endpoint, latency: Duration, at: Duration) {
         self.ended(latency);

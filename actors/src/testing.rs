@@ -8,6 +8,7 @@ mod tally_store;
 #[cfg(test)]
 mod witness;
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -25,8 +26,10 @@ pub use tally_store::TallyStore;
 #[cfg(test)]
 pub(crate) use witness::witness;
 
+use crate::permit::{Fate, Permit, PermitEvent};
 use crate::ports::{Platform, Store};
 use crate::progress::{Progress, ProgressSender};
+use crate::quota_signals::QuotaSignals;
 use crate::rate_limiter::RateLimiter;
 use crate::report::AccountReport;
 use crate::retry_policy::RetryPolicy;
@@ -98,6 +101,29 @@ pub async fn run_with_limiter_panics<P: Platform, S: Store>(
         }
     };
     run_with(settings, platform.clone(), store.clone(), unwatched(), std::future::pending(), sabotage).await
+}
+
+/// A permit of no limiter, and what is heard with its request's answer.
+pub fn overheard_permit() -> (Permit, Rc<RefCell<Vec<QuotaSignals>>>) {
+    let heard = Rc::new(RefCell::new(vec![]));
+    let listener = Listener(heard.clone()).start();
+    (Permit::new(0, listener.recipient()), heard)
+}
+
+struct Listener(Rc<RefCell<Vec<QuotaSignals>>>);
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+}
+
+impl Handler<PermitEvent> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, PermitEvent { fate, .. }: PermitEvent, _: &mut Context<Self>) {
+        if let Fate::Heard(signals) = fate {
+            self.0.borrow_mut().push(*signals);
+        }
+    }
 }
 
 /// Makes the actor that gets it panic.

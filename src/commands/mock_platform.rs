@@ -7,7 +7,7 @@ use anyhow::Context;
 use mock_platform::{MockPlatform, RateLimit, Settings};
 use secrecy::ExposeSecret;
 
-use crate::config::{MockPlatformConfig, RetryHint};
+use crate::config::{MockPlatformConfig, RateLimitHeaders, RetryHint};
 use crate::shutdown::Shutdown;
 
 /// Says where it listens, and at the end what it saw.
@@ -52,6 +52,11 @@ fn settings(config: MockPlatformConfig) -> Settings {
             RetryHint::HeaderDate => mock_platform::RetryHint::HeaderDate,
             RetryHint::Body => mock_platform::RetryHint::Body,
             RetryHint::None => mock_platform::RetryHint::None,
+        },
+        rate_limit_headers: match config.rate_limit_headers {
+            RateLimitHeaders::None => mock_platform::RateLimitHeaders::None,
+            RateLimitHeaders::Draft => mock_platform::RateLimitHeaders::Draft,
+            RateLimitHeaders::X => mock_platform::RateLimitHeaders::X,
         },
         error_rate: config.error_rate,
         hang_rate: config.hang_rate,

@@ -33,6 +33,17 @@ pub enum RetryHint {
     None,
 }
 
+/// Which headers of the mock platform say what is left of the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateLimitHeaders {
+    /// None.
+    None,
+    /// `RateLimit` and `RateLimit-Policy`.
+    Draft,
+    /// `X-RateLimit-…`.
+    X,
+}
+
 /// One of the words.
 fn one_of<T: Copy>(words: &[(&str, T)], text: &str) -> Result<T, Refusal> {
     let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
@@ -57,6 +68,12 @@ pub(super) fn retry_hint(text: &str) -> Result<RetryHint, Refusal> {
         ("body", RetryHint::Body),
         ("none", RetryHint::None),
     ];
+    one_of(&words, text)
+}
+
+pub(super) fn rate_limit_headers(text: &str) -> Result<RateLimitHeaders, Refusal> {
+    let words =
+        [("none", RateLimitHeaders::None), ("draft", RateLimitHeaders::Draft), ("x", RateLimitHeaders::X)];
     one_of(&words, text)
 }
 
@@ -91,6 +108,10 @@ mod tests {
         assert_eq!(retry_hint("header-date"), Ok(RetryHint::HeaderDate));
         assert_eq!(retry_hint("body"), Ok(RetryHint::Body));
         assert_eq!(retry_hint("none"), Ok(RetryHint::None));
+        assert_eq!(rate_limit_headers("none"), Ok(RateLimitHeaders::None));
+        assert_eq!(rate_limit_headers("draft"), Ok(RateLimitHeaders::Draft));
+        assert_eq!(rate_limit_headers("x"), Ok(RateLimitHeaders::X));
+        assert_eq!(rate_limit_headers("X"), Err(Refusal::new("none or draft or x")));
         assert_eq!(retry_hint(""), Err(Refusal::new("header-seconds or header-date or body or none")));
     }
 

@@ -10,7 +10,9 @@ use super::environment::Environment;
 use super::problem::{InvalidConfig, Refusal};
 use super::reader::Reader;
 use super::setting::{self, mock as s};
-use super::{LONGEST_TIMEOUT, LogConfig, RetryHint, choice, duration, log, number, rate_limits, text};
+use super::{
+    LONGEST_TIMEOUT, LogConfig, RateLimitHeaders, RetryHint, choice, duration, log, number, rate_limits, text,
+};
 use crate::cli::MockPlatformArgs;
 
 /// The mock platform holds nothing per campaign, so this is only against slips of the pen.
@@ -44,6 +46,8 @@ pub struct MockPlatformConfig {
     pub list_error_every: Option<u32>,
     /// Where a 429 says how long to wait.
     pub retry_hint: RetryHint,
+    /// Which headers say what is left of the limit.
+    pub rate_limit_headers: RateLimitHeaders,
     /// How long a token is good for, 1 s to 30 days.
     pub token_life: Duration,
     /// Of the campaigns and the faults.
@@ -78,6 +82,11 @@ impl MockPlatformConfig {
         let list_error_every =
             reader.optional(&s::LIST_ERROR_EVERY, args.list_error_every.as_deref(), number::every);
         let retry_hint = reader.optional(&s::RETRY_HINT, args.retry_hint.as_deref(), choice::retry_hint);
+        let rate_limit_headers = reader.optional(
+            &s::RATE_LIMIT_HEADERS,
+            args.rate_limit_headers.as_deref(),
+            choice::rate_limit_headers,
+        );
         let life = duration::within(SHORTEST_TOKEN_LIFE..=LONGEST_TOKEN_LIFE);
         let token_life = reader.optional(&s::TOKEN_LIFE, args.token_life.as_deref(), life);
         let seed = reader.optional(&s::SEED, args.seed.as_deref(), number::whole(0..=u64::MAX));
@@ -96,6 +105,7 @@ impl MockPlatformConfig {
                 hang_rate: hang_rate?,
                 list_error_every: list_error_every?,
                 retry_hint: retry_hint?,
+                rate_limit_headers: rate_limit_headers?,
                 token_life: token_life?,
                 seed: seed?,
                 email: email?,

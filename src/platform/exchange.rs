@@ -16,6 +16,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span, debug};
 
 use super::endpoints::Target;
+use super::quota_signals::quota_signals;
 use super::retry_hint::retry_after;
 use super::scrub::{Secrets, snippet};
 use super::verdict::Verdict;
@@ -119,6 +120,7 @@ impl Exchange {
 
         let status = response.status();
         Span::current().record("status", status.as_u16());
+        permit.heard(quota_signals(response.headers()));
         // Read also where nobody wants it: an unread body costs the connection.
         let body = timeout_at(deadline, response.body().limit(limit)).await;
         let verdict = Verdict::of(status);

@@ -5,4 +5,5 @@ mod kills;
 mod main_job;
 mod overlap;
 mod plan;
+mod signals;
 mod support;

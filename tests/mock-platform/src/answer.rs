@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::clients::ClientId;
-use crate::http::Response;
+use crate::http::{Headers, Response};
 use crate::stats::Endpoint;
 
 /// The answer to one request.
@@ -32,6 +32,14 @@ impl Answer {
     /// This response, at once.
     pub(crate) fn at_once(endpoint: Endpoint, response: Response) -> Answer {
         Answer { endpoint, after: Duration::ZERO, delivery: Delivery::Whole(response), carries_out: None }
+    }
+
+    /// With these headers too, where there is a response.
+    pub(crate) fn stating(mut self, headers: Headers) -> Answer {
+        if let Delivery::Whole(response) = self.delivery {
+            self.delivery = Delivery::Whole(response.with_all(headers));
+        }
+        self
     }
 
     /// No response, ever.

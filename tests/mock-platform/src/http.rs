@@ -101,12 +101,15 @@ fn content_length(value: &str) -> Result<usize, Response> {
     }
 }
 
+/// Names and values.
+pub(crate) type Headers = Vec<(&'static str, String)>;
+
 /// A response before it is bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     /// Besides `Content-Type`, `Content-Length`, `Date` and `Connection`.
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
 }
 
@@ -125,6 +128,12 @@ impl Response {
     /// With one header more.
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Response {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    /// With these headers more.
+    pub(crate) fn with_all(mut self, headers: Headers) -> Response {
+        self.headers.extend(headers);
         self
     }
 

@@ -5,7 +5,8 @@
 //! The way of a request:
 //! 1. [`server`] accepts connections and reads; [`http`] parses a request, and later writes the answer.
 //! 2. [`routes`] decides, at once and without waiting: who asks ([`tokens`]), may they ([`clients`], [`limiter`]),
-//!    what goes wrong ([`faults`]), what is answered ([`catalogue`]). The result is a value, an
+//!    what goes wrong ([`faults`]), what is answered ([`catalogue`]), what its head says of the limits
+//!    ([`quota_headers`]). The result is a value, an
 //!    [`answer::Answer`]: which bytes, when, and how they are delivered.
 //! 3. [`server`] carries that value out, and [`stats`] counts it.
 
@@ -15,6 +16,7 @@ mod clients;
 mod faults;
 mod http;
 mod limiter;
+mod quota_headers;
 mod routes;
 mod server;
 mod settings;
@@ -30,7 +32,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
 pub use catalogue::{Campaign, campaign};
-pub use settings::{EMAIL, PASSWORD, RateLimit, RetryHint, Settings};
+pub use settings::{EMAIL, PASSWORD, RateLimit, RateLimitHeaders, RetryHint, Settings};
 pub use stats::{BusiestWindow, Stats};
 
 use routes::Platform;

@@ -30,12 +30,31 @@ impl SlidingLog {
         Ok(())
     }
 
+    /// How much of a limit is left, and for how long no more than that.
+    pub(crate) fn usage(&self, limit: &RateLimit, now: Instant) -> Usage {
+        let inside = |stamp: &&Instant| now.duration_since(**stamp) < limit.window;
+        let used = self.stamps.iter().rev().take_while(inside).count();
+        let oldest = used.checked_sub(1).map(|back| self.stamps[self.stamps.len() - 1 - back]);
+        Usage {
+            left: (limit.requests as usize).saturating_sub(used),
+            more_in: oldest.map_or(limit.window, |oldest| limit.window - now.duration_since(oldest)),
+        }
+    }
+
     /// A window is full while the request that is `requests` back is still in it; it leaves after exactly `window`.
     fn wait(&self, limit: &RateLimit, now: Instant) -> Option<Duration> {
         let back = self.stamps.len().checked_sub(limit.requests as usize)?;
         let left = limit.window.saturating_sub(now.duration_since(self.stamps[back]));
         (!left.is_zero()).then_some(left)
     }
+}
+
+/// What is left of a limit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) left: usize,
+    /// When the oldest request leaves the window.
+    pub(crate) more_in: Duration,
 }
 
 #[cfg(test)]
@@ -95,6 +114,31 @@ mod tests {
                     prop_assert!(log.admit(&limits, now).is_ok());
                 }
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn as_many_as_it_says_are_left_are_accepted_now_and_one_more_when_it_says_so(
+            limits in prop::collection::vec((1u32..6, 1u64..40), 1..4),
+            gaps in prop::collection::vec(0u64..12, 0..60),
+        ) {
+            let limits = limits.into_iter().map(|(n, millis)| limit(n, millis)).collect::<Vec<_>>();
+            let mut now = Instant::now();
+            let mut log = SlidingLog::default();
+            for gap in gaps {
+                now += Duration::from_millis(gap);
+                let _ = log.admit(&limits, now);
+            }
+            let usages = limits.iter().map(|limit| log.usage(limit, now)).collect::<Vec<_>>();
+            let left = usages.iter().map(|usage| usage.left).min().expect("one at least");
+            for _ in 0..left {
+                prop_assert!(log.admit(&limits, now).is_ok());
+            }
+            let wait = limits.iter().zip(&usages).filter(|(_, usage)| usage.left == left);
+            let wait = wait.map(|(_, usage)| usage.more_in).max().expect("one at least");
+            prop_assert!(log.admit(&limits, now).is_err());
+            prop_assert!(log.admit(&limits, now + wait - Duration::from_nanos(1)).is_err());
         }
     }
 

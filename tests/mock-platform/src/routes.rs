@@ -17,7 +17,8 @@ use crate::answer::{Answer, Delivery};
 use crate::catalogue::{self, Campaign};
 use crate::clients::{ClientId, Clients};
 use crate::faults::{Fate, Faults};
-use crate::http::{Request, Response};
+use crate::http::{Headers, Request, Response};
+use crate::quota_headers::{quota_headers, whole_seconds};
 use crate::settings::{RetryHint, Settings};
 use crate::stats::{self, Endpoint, Stats, Tally};
 use crate::tokens::Tokens;
@@ -110,8 +111,14 @@ impl Platform {
         }
         match endpoint {
             Endpoint::Auth => self.login(request, now),
-            Endpoint::List => self.list(request, query, now),
-            Endpoint::Sync => self.sync(request, sync.unwrap_or_default(), now),
+            Endpoint::List | Endpoint::Sync => match self.admit(request, now) {
+                Ok((client, quota)) => match sync {
+                    Some(id) => self.sync(request, id, client),
+                    None => self.list(query),
+                }
+                .stating(quota),
+                Err(refusal) => Answer::at_once(endpoint, refusal),
+            },
             Endpoint::Stats => Answer::at_once(endpoint, Response::json(200, &self.stats())),
             Endpoint::Health | Endpoint::Other => {
                 Answer::at_once(endpoint, Response::json(200, &json!({ "status": "ok" })))
@@ -139,10 +146,7 @@ impl Platform {
         Answer { endpoint: Endpoint::Auth, after, delivery: Delivery::Whole(response), carries_out: None }
     }
 
-    fn list(&mut self, request: &Request<'_>, query: &str, now: Instant) -> Answer {
-        if let Err(refusal) = self.admit(request, now) {
-            return Answer::at_once(Endpoint::List, refusal);
-        }
+    fn list(&mut self, query: &str) -> Answer {
         let fate = self.faults.of_listing(&self.settings);
         let (page, limit) = match page_and_limit(query) {
             Ok(asked) => asked,
@@ -159,11 +163,7 @@ impl Platform {
         Answer { endpoint: Endpoint::List, after, delivery: Delivery::Whole(response), carries_out: None }
     }
 
-    fn sync(&mut self, request: &Request<'_>, id: &str, now: Instant) -> Answer {
-        let client = match self.admit(request, now) {
-            Ok(client) => client,
-            Err(refusal) => return Answer::at_once(Endpoint::Sync, refusal),
-        };
+    fn sync(&mut self, request: &Request<'_>, id: &str, client: ClientId) -> Answer {
         let fate = self.faults.of_sync(&self.settings);
         let (id, campaign) = match self.campaign(request, id) {
             Ok(found) => found,
@@ -191,8 +191,9 @@ impl Platform {
         Answer { endpoint: Endpoint::Sync, after, delivery: Delivery::Whole(response), carries_out }
     }
 
-    /// Lets a listing or a sync in, which spends a permit, or says how to refuse it, which does not.
-    fn admit(&mut self, request: &Request<'_>, now: Instant) -> Result<ClientId, Response> {
+    /// Lets a listing or a sync in, which spends a permit, or says how to refuse it, which does not. Either way it
+    /// says what is left.
+    fn admit(&mut self, request: &Request<'_>, now: Instant) -> Result<(ClientId, Headers), Response> {
         if !credentials(request, "Bearer").is_some_and(|token| self.tokens.is_valid(token, now)) {
             let refusal = Response::error(401, "the access token is missing, unknown or expired");
             return Err(refusal.with("www-authenticate", "Bearer"));
@@ -203,9 +204,15 @@ impl Platform {
         };
         let client = self.clients.get_mut(id);
         let limits = &self.settings.rate_limits;
-        client.log.admit(limits, now).map_err(|wait| throttled(self.settings.retry_hint, wait))?;
-        client.tally.accepted(limits, now);
-        Ok(id)
+        let admitted = client.log.admit(limits, now);
+        let quota = quota_headers(self.settings.rate_limit_headers, limits, &client.log, now);
+        match admitted {
+            Ok(()) => {
+                client.tally.accepted(limits, now);
+                Ok((id, quota))
+            }
+            Err(wait) => Err(throttled(self.settings.retry_hint, wait).with_all(quota)),
+        }
     }
 
     /// The campaign that a sync is about, by id and number.
@@ -274,20 +281,5 @@ fn throttled(hint: RetryHint, wait: Duration) -> Response {
             Response::json(429, &json!({ "error": message, "retry_after": whole_seconds(wait) }))
         }
         RetryHint::None => Response::error(429, message),
-    }
-}
-
-fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_rounded_up_to_whole_seconds() {
-        let rounded = |nanos| whole_seconds(Duration::from_nanos(nanos));
-        assert_eq!((rounded(1), rounded(1_000_000_000), rounded(1_000_000_001)), (1, 1, 2));
     }
 }

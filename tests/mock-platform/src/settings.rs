@@ -32,6 +32,17 @@ pub enum RetryHint {
     None,
 }
 
+/// Which headers of a listing's or a sync's answer say what is left of the client's limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateLimitHeaders {
+    /// None, as the reference platform.
+    None,
+    /// `RateLimit-Policy: "limit0";q=10;w=60` and `RateLimit: "limit0";r=9;t=60`, as the IETF's draft has them.
+    Draft,
+    /// `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`, in seconds since 1970.
+    X,
+}
+
 /// How the platform behaves.
 #[derive(Clone)]
 pub struct Settings {
@@ -49,6 +60,8 @@ pub struct Settings {
     pub rate_limits: Vec<RateLimit>,
     /// Where a 429 says how long to wait.
     pub retry_hint: RetryHint,
+    /// What answers say about the limits, 429s and other errors included.
+    pub rate_limit_headers: RateLimitHeaders,
     /// The share of accepted listings and syncs that are answered 503 at once, 0 to 1.
     pub error_rate: f64,
     /// The share of accepted listings and syncs that are never answered, 0 to 1 and with `error_rate` at most 1.
@@ -77,6 +90,7 @@ impl Default for Settings {
             seed: 1,
             rate_limits: vec![RateLimit { requests: 10, window: Duration::from_secs(60) }],
             retry_hint: RetryHint::Body,
+            rate_limit_headers: RateLimitHeaders::None,
             error_rate: 0.0,
             hang_rate: 0.0,
             list_error_every: Some(5),

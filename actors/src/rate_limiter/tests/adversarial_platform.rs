@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::{collection, prop_oneof};
 
 use super::*;
+use crate::quota_signals::Remaining;
 
 #[derive(Clone, Copy, Debug)]
 enum Course {
@@ -29,6 +30,8 @@ struct Plan {
     latency: u32,
     counted: u32,
     throttled: bool,
+    /// Requests left and the milliseconds until there are more; quota and milliseconds of a policy.
+    lies: Option<(u64, u64, u32, u64)>,
 }
 
 fn plans() -> impl Strategy<Value = Vec<Plan>> {
@@ -43,21 +46,35 @@ fn plans() -> impl Strategy<Value = Vec<Plan>> {
     let endpoint = prop_oneof![Just(Endpoint::Auth), Just(Endpoint::List), Just(Endpoint::Sync)];
     // The ends of an interval are where it breaks.
     let share = || prop_oneof![Just(0), Just(1000), 0u32..=1000];
-    let plan = (course, endpoint, prop_oneof![3 => Just(0), 1 => 0u32..1000], share(), share(), 0u32..40)
-        .prop_map(|(course, endpoint, hesitation, latency, counted, luck)| Plan {
+    let lies = proptest::option::of((0u64..20, 1u64..900_000, 1u32..20, 10u64..600_000));
+    let hesitation = prop_oneof![3 => Just(0), 1 => 0u32..1000];
+    let plan = (course, endpoint, hesitation, share(), share(), 0u32..40, lies).prop_map(
+        |(course, endpoint, hesitation, latency, counted, luck, lies)| Plan {
             course,
             endpoint,
             hesitation,
             latency,
             counted,
             throttled: luck == 0,
-        });
+            lies,
+        },
+    );
     collection::vec(plan, 1..50)
 }
 
 /// When the platform counted what was sent.
 async fn play(limits: &[RateLimit], longest: Duration, workers: usize, plans: Vec<Plan>) -> Vec<Duration> {
     let limiter = RateLimiter::new(limits, longest, Jitter::seeded(1), Rc::new(unwatched())).start();
+    play_with(&limiter, longest, workers, plans, Duration::ZERO).await
+}
+
+async fn play_with(
+    limiter: &Addr<RateLimiter>,
+    longest: Duration,
+    workers: usize,
+    plans: Vec<Plan>,
+    so_far: Duration,
+) -> Vec<Duration> {
     let begun = Instant::now();
     let plans = Rc::new(RefCell::new(VecDeque::from(plans)));
     let counted = Rc::new(RefCell::new(vec![]));
@@ -89,8 +106,13 @@ async fn play(limits: &[RateLimit], longest: Duration, workers: usize, plans: Ve
                         Course::Dropped | Course::NeverSent => (share(plan.latency), longest),
                         Course::NeverAnswered => (longest, longest),
                     };
-                    counted.borrow_mut().push(sent + countable * plan.counted / 1000);
+                    counted.borrow_mut().push(so_far + sent + countable * plan.counted / 1000);
                     sleep(in_flight).await;
+                    if let Some((requests, renewed_in, quota, window)) = plan.lies {
+                        let remaining = Remaining::new("", requests, ms(renewed_in)).expect("in range");
+                        let policies = vec![limit(quota, ms(window))];
+                        permit.heard(QuotaSignals { remaining: vec![remaining], policies });
+                    }
                     match plan.course {
                         Course::Answered(answer) => permit.answered(answer),
                         Course::Impatient => permit.answered(Answer::Succeeded),
@@ -148,5 +170,44 @@ proptest! {
         plans.truncate(29);
         let limits: Vec<RateLimit> = limits.into_iter().map(|(n, window)| limit(n, ms(window))).collect();
         check(&limits, in_virtual_time(play(&limits, ms(longest), workers, plans)))?;
+    }
+
+    #[test]
+    fn no_window_of_a_limit_that_only_the_platform_named_ever_holds_too_many(
+        configured in proptest::option::of((1u32..100, 10u64..60_000)),
+        stated in (1u32..10, 10u64..60_000),
+        longest in 1u64..100_000,
+        before in 0usize..3,
+        workers in 1usize..12,
+        mut plans in plans(),
+    ) {
+        plans.truncate(25);
+        plans.iter_mut().for_each(|plan| plan.lies = None);
+        let configured: Vec<RateLimit> = configured.into_iter().map(|(n, window)| limit(n, ms(window))).collect();
+        let stated = limit(stated.0, ms(stated.1));
+        let counted = in_virtual_time(async {
+            let longest = ms(longest);
+            let limiter =
+                RateLimiter::new(&configured, longest, Jitter::seeded(1), Rc::new(unwatched())).start();
+            // It is stated while as many requests as it allows, and no more, are on their way or answered.
+            let begun = Instant::now();
+            let mut in_flight = vec![];
+            let room = configured.iter().chain([&stated]).map(|limit| limit.requests() - 1).min();
+            for _ in 0..before.min(room.unwrap_or(0)) {
+                let mut permit = permit(&limiter).await;
+                permit.mark_sent();
+                in_flight.push(permit);
+            }
+            let mut bearer = permit(&limiter).await;
+            bearer.mark_sent();
+            sleep(longest / 2).await;
+            bearer.heard(QuotaSignals { remaining: vec![], policies: vec![stated] });
+            bearer.answered(Answer::Succeeded);
+            let mut counted = vec![begun.elapsed(); in_flight.len() + 1];
+            in_flight.into_iter().for_each(|permit| permit.answered(Answer::Failed));
+            counted.extend(play_with(&limiter, longest, workers, plans, begun.elapsed()).await);
+            counted
+        });
+        check(&[stated], counted)?;
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::support::{Client, Reply, limit, platform};
-use mock_platform::{MockPlatform, RateLimit, RetryHint};
+use mock_platform::{MockPlatform, RateLimit, RateLimitHeaders, RetryHint};
 
 #[tokio::test]
 async fn listings_and_syncs_share_the_limit_and_each_client_has_its_own() {
@@ -122,6 +122,35 @@ async fn a_429_names_its_wait_in_the_form_that_is_set_and_in_no_other() {
     assert_eq!(reply.header("retry-after"), None);
     assert_eq!(reply.json().get("retry_after"), None);
     assert!(reply.json()["error"].is_string());
+}
+
+#[tokio::test]
+async fn every_answer_that_the_limit_had_a_say_in_states_it_in_the_form_that_is_set() {
+    for (style, name, values) in [
+        (RateLimitHeaders::None, "ratelimit", [None, None, None, None]),
+        (RateLimitHeaders::Draft, "x-ratelimit-remaining", [None, None, None, None]),
+        (RateLimitHeaders::X, "x-ratelimit-remaining", [Some("2"), Some("1"), Some("0"), Some("0")]),
+        (RateLimitHeaders::X, "x-ratelimit-limit", [Some("3"), Some("3"), Some("3"), Some("3")]),
+        (RateLimitHeaders::X, "ratelimit", [None, None, None, None]),
+        (RateLimitHeaders::Draft, "ratelimit-policy", [Some("\"limit0\";q=3;w=3600"); 4]),
+    ] {
+        let platform = platform(|settings| {
+            (settings.rate_limits, settings.rate_limit_headers) = (vec![limit(3)], style);
+            settings.list_error_every = Some(1);
+        });
+        let mut client = Client::login(&platform, "c").await;
+        let replies =
+            [client.list("").await, client.sync(1).await, client.sync(101).await, client.sync(2).await];
+        assert_eq!(replies.each_ref().map(|reply| reply.status), [503, 200, 404, 429]);
+        assert_eq!(replies.each_ref().map(|reply| reply.header(name)), values, "{style:?} {name}");
+        if style == RateLimitHeaders::Draft {
+            for (reply, left) in replies.iter().zip(["2", "1", "0", "0"]) {
+                let field = reply.header("ratelimit").expect("it is stated");
+                let seconds = field.strip_prefix(&format!("\"limit0\";r={left};t=")).expect(field);
+                assert!(is_the_window(seconds.parse().expect("seconds")), "{field}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
