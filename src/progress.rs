@@ -70,16 +70,18 @@ pub async fn show(
 
 fn new_bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-    let template = "{bar:30.green} {pos}/{len} stored · {wide_msg}";
+    let template = "{bar:16.green} {pos}/{len} stored · {wide_msg}";
     bar.set_style(
         ProgressStyle::with_template(template).expect("a template of our own").progress_chars("━╸─"),
     );
     bar
 }
 
-/// What it does, how fast, what it waits for, and how long that will take.
+/// How long it will take yet, how fast it is, and what it waits for.
 fn describe(progress: &Progress, per_second: f64, left: Option<Duration>) -> String {
-    let mut parts = vec![format!("{per_second:.1} permits/s")];
+    // The most wanted first: a narrow terminal cuts off the end.
+    let mut parts: Vec<String> = left.map(|left| format!("{} left", rounded(left))).into_iter().collect();
+    parts.push(format!("{per_second:.1} permits/s"));
     if progress.dead_lettered > 0 {
         parts.push(format!("{} given up", progress.dead_lettered));
     }
@@ -87,9 +89,6 @@ fn describe(progress: &Progress, per_second: f64, left: Option<Duration>) -> Str
         parts.push(format!("{} restarts", progress.restarts));
     }
     parts.push(waiting_for(progress));
-    if let Some(left) = left {
-        parts.push(format!("about {} left", rounded(left)));
-    }
     parts.join(", ")
 }
 

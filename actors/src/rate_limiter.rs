@@ -4,6 +4,8 @@
 //! order: token, retries, new work, and first come, first served within. What became of a permit comes back as
 //! a [`PermitEvent`], also from a dropped one, so no slot leaks and none is given back too early.
 
+mod handlers;
+mod messages;
 mod signals;
 
 use std::collections::{HashMap, VecDeque};
@@ -28,69 +30,12 @@ use crate::settings::{COOL_DOWN_JITTER, LEDGER_RETRY, LONGEST_COOL_DOWN, RateLim
 use crate::sliding_log::{Availability, SlidingLog, Slot};
 use crate::stamp_rule::{Latencies, StampRule};
 
-/// Asks for a permit; the reply comes when it is due. An asker that is gone by then costs nothing.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct AcquirePermit {
-    pub(crate) endpoint: Endpoint,
-    /// Whether the request was sent before and failed.
-    pub(crate) retry: bool,
-    pub(crate) reply: oneshot::Sender<Result<Permit, DoorClosed>>,
-}
-
-/// The run is ending: nothing more is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct DoorClosed;
-
-/// Waits for a permit, also over a restart of the limiter.
-pub(crate) async fn acquire_permit(
-    limiter: &Addr<RateLimiter>,
-    endpoint: Endpoint,
-    retry: bool,
-) -> Result<Permit, DoorClosed> {
-    while limiter.connected() {
-        let (reply, permit) = oneshot::channel();
-        limiter.do_send(AcquirePermit { endpoint, retry, reply });
-        // A reply that is dropped went down with a panic: the limiter comes back, so it is asked again.
-        if let Ok(permit) = permit.await {
-            return permit;
-        }
-    }
-    Err(DoorClosed)
-}
-
-/// The platform answered 429: nobody sends until its wait is over.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct CoolDown {
-    pub(crate) retry_after: Option<Duration>,
-}
-
-/// No more permits: who waits is told so.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct CloseDoor;
-
-/// A wait is longer than the run may be kept waiting; said once.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct WaitIsTooLong {
-    pub(crate) class: ProblemClass,
-    pub(crate) message: String,
-}
-
-struct Patience {
-    max_wait: Duration,
-    alarm: Recipient<WaitIsTooLong>,
-}
+pub(crate) use messages::{
+    AcquirePermit, CloseDoor, CoolDown, DoorClosed, SettleSpent, WaitIsTooLong, acquire_permit,
+};
 
 /// What an open breaker waits for.
 const FAILING: &str = "the platform, which fails";
-
-/// The run is over: gives back what was leased and not sent.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct SettleSpent;
 
 /// The queues, by who goes first: everyone waits for the token, and what was begun is finished before more is.
 const TOKEN: usize = 0;
@@ -101,6 +46,12 @@ struct Waiting {
     endpoint: Endpoint,
     retry: bool,
     reply: oneshot::Sender<Result<Permit, DoorClosed>>,
+}
+
+/// How long to wait without a word, and whom to tell.
+struct Patience {
+    max_wait: Duration,
+    alarm: Recipient<WaitIsTooLong>,
 }
 
 struct Granted {
@@ -480,85 +431,6 @@ impl Supervised for RateLimiter {
             ledger.conclude(None);
         }
         self.serve(ctx);
-    }
-}
-
-impl Handler<AcquirePermit> for RateLimiter {
-    type Result = ();
-
-    fn handle(&mut self, AcquirePermit { endpoint, retry, reply }: AcquirePermit, ctx: &mut Context<Self>) {
-        if self.closed {
-            // An asker that is gone needs no answer.
-            let _ = reply.send(Err(DoorClosed));
-        } else {
-            let queue = match (endpoint, retry) {
-                (Endpoint::Auth, _) => TOKEN,
-                (_, true) => RETRY,
-                (_, false) => NEW,
-            };
-            self.queues[queue].push_back(Waiting { endpoint, retry, reply });
-            self.serve(ctx);
-        }
-    }
-}
-
-impl Handler<PermitEvent> for RateLimiter {
-    type Result = ();
-
-    fn handle(&mut self, event: PermitEvent, ctx: &mut Context<Self>) {
-        self.note(event);
-        self.serve(ctx);
-    }
-}
-
-impl Handler<CoolDown> for RateLimiter {
-    type Result = ();
-
-    fn handle(&mut self, CoolDown { retry_after }: CoolDown, ctx: &mut Context<Self>) {
-        // Without a hint, the longest window of a minute or less: after it a log of that kind is empty.
-        let own_guess = || {
-            let windows = self.logs.iter().map(|log| log.limit().window());
-            windows
-                .filter(|window| *window <= Duration::from_secs(60))
-                .max()
-                .unwrap_or(Duration::from_secs(60))
-        };
-        let wait = retry_after.unwrap_or_else(own_guess).min(LONGEST_COOL_DOWN);
-        let until = self.now() + wait + self.jitter.up_to(COOL_DOWN_JITTER);
-        self.cooling_until = self.cooling_until.max(Some(until));
-        warn!(
-            wait_ms = wait.as_millis() as u64,
-            "the platform answered 429: the limit is set too high, or something else uses it"
-        );
-        self.serve(ctx);
-    }
-}
-
-impl Handler<CloseDoor> for RateLimiter {
-    type Result = ();
-
-    fn handle(&mut self, CloseDoor: CloseDoor, _: &mut Context<Self>) {
-        debug!(waiting = self.waiting(), "no more permits are handed out");
-        self.closed = true;
-        for waiting in self.queues.iter_mut().flat_map(|queue| queue.drain(..)) {
-            let _ = waiting.reply.send(Err(DoorClosed));
-        }
-    }
-}
-
-impl Handler<SettleSpent> for RateLimiter {
-    type Result = ResponseActFuture<Self, ()>;
-
-    fn handle(&mut self, SettleSpent: SettleSpent, _: &mut Context<Self>) -> Self::Result {
-        let (now, counted, in_flight) = (self.now(), self.counted(), self.granted.len());
-        let record = self.ledger.as_mut().map(|ledger| ledger.settle(now, counted.into_iter(), in_flight));
-        let settle = async move {
-            if let Some(record) = record {
-                // What cannot be kept leaves the last record, which says more.
-                let _ = record.await;
-            }
-        };
-        Box::pin(settle.into_actor(self))
     }
 }
 
