@@ -48,14 +48,14 @@ fn an_answer_without_such_headers_says_nothing_and_allocates_nothing() {
 fn the_drafts_ratelimit_field_says_what_is_left() {
     for (field, wanted) in [
         (r#""default";r=50;t=30"#, &[("default", 50, 30)][..]),
-        (r#""default";r=0;t=900"#, &[("default", 0, 900)]),
+        (r#""default";r=0;t=86400"#, &[("default", 0, 86_400)]),
         (r#"default; t=30; R=50"#, &[("default", 50, 30)]),
         (r#""burst";r=5;t=2,"day";r=8;t=600"#, &[("burst", 5, 2), ("day", 8, 600)]),
         (r#""a,b;r=1;t=1";r=2;t=3;pk=:cHsdsRa894==:;note="r=9;t=9""#, &[("a,b;r=1;t=1", 2, 3)]),
         (r#""quo\"te,";r=2;t=3"#, &[(r#"quo\"te,"#, 2, 3)]),
         // What makes no sense spoils itself and nothing else.
         (r#""default";r=50;t=0"#, &[]),
-        (r#""default";r=50;t=901"#, &[]),
+        (r#""default";r=50;t=86401"#, &[]),
         (r#""default";r=-1;t=30"#, &[]),
         (r#""default";r=1.5;t=30"#, &[]),
         (r#""default";r=;t=30"#, &[]),
@@ -135,8 +135,8 @@ fn a_reset_is_a_wait_or_a_moment_in_seconds_or_milliseconds_by_the_responses_own
         for (date, reset, wanted) in [
             (Some(LATE_DATE), "30", Some(30)),
             (None, "30", Some(30)),
-            (None, "900", Some(900)),
-            (None, "901", None),
+            (None, "86400", Some(86_400)),
+            (None, "86401", None),
             (None, "0", None),
             (None, "-1", None),
             (None, "30.5", None),
@@ -145,11 +145,11 @@ fn a_reset_is_a_wait_or_a_moment_in_seconds_or_milliseconds_by_the_responses_own
             (Some(LATE_DATE), "1700000030", Some(31)),
             (Some(LATE_DATE), "1700000030000", Some(31)),
             (Some(LATE_DATE), "1700000000", Some(1)),
-            (Some(LATE_DATE), "1700000900", Some(900)),
-            (Some(LATE_DATE), "1700000901", None),
+            (Some(LATE_DATE), "1700086400", Some(86_400)),
+            (Some(LATE_DATE), "1700086401", None),
             (Some(LATE_DATE), "1699999999", None),
             (Some(LATE_DATE), "1699999999999", None),
-            (Some(LATE_DATE), "1700000900000", Some(900)),
+            (Some(LATE_DATE), "1700086400000", Some(86_400)),
             (Some(LATE_DATE), "999999999", None),
             // The local clock is decades away from one of these: it must have no say.
             (None, "1700000030", None),
