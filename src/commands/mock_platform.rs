@@ -7,7 +7,7 @@ use anyhow::Context;
 use mock_platform::{MockPlatform, RateLimit, Settings};
 use secrecy::ExposeSecret;
 
-use crate::config::{MockPlatformConfig, RateLimitHeaders, RetryHint};
+use crate::config::MockPlatformConfig;
 use crate::shutdown::Shutdown;
 
 /// Says where it listens, and at the end what it saw.
@@ -47,17 +47,8 @@ fn settings(config: MockPlatformConfig) -> Settings {
         campaigns: config.campaigns,
         seed: config.seed,
         rate_limits: config.rate_limits.iter().map(limit).collect(),
-        retry_hint: match config.retry_hint {
-            RetryHint::HeaderSeconds => mock_platform::RetryHint::HeaderSeconds,
-            RetryHint::HeaderDate => mock_platform::RetryHint::HeaderDate,
-            RetryHint::Body => mock_platform::RetryHint::Body,
-            RetryHint::None => mock_platform::RetryHint::None,
-        },
-        rate_limit_headers: match config.rate_limit_headers {
-            RateLimitHeaders::None => mock_platform::RateLimitHeaders::None,
-            RateLimitHeaders::Draft => mock_platform::RateLimitHeaders::Draft,
-            RateLimitHeaders::X => mock_platform::RateLimitHeaders::X,
-        },
+        retry_hint: config.retry_hint,
+        rate_limit_headers: config.rate_limit_headers,
         error_rate: config.error_rate,
         hang_rate: config.hang_rate,
         list_error_every: config.list_error_every,

@@ -1,5 +1,7 @@
 //! Settings with a few words to choose from.
 
+pub use mock_platform::{RateLimitHeaders, RetryHint};
+
 use super::problem::Refusal;
 
 /// What standard output gets.
@@ -18,30 +20,6 @@ pub enum LogFormat {
     Pretty,
     /// One JSON object a line.
     Json,
-}
-
-/// Where the mock platform's 429 says how long to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryHint {
-    /// `Retry-After`, in seconds.
-    HeaderSeconds,
-    /// `Retry-After`, as a date.
-    HeaderDate,
-    /// `{"retry_after": 60}`.
-    Body,
-    /// Nowhere.
-    None,
-}
-
-/// Which headers of the mock platform say what is left of the limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RateLimitHeaders {
-    /// None.
-    None,
-    /// `RateLimit` and `RateLimit-Policy`.
-    Draft,
-    /// `X-RateLimit-…`.
-    X,
 }
 
 /// One of the words.
