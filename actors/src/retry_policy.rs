@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::FailureClass;
 use crate::ports::PlatformError;
-use crate::settings::{MAX_THROTTLED, MAX_UNAUTHORIZED};
+use crate::settings::{MAX_THROTTLED, MAX_UNAUTHORIZED, RateLimit};
 
 /// How often and how patiently a request is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,20 @@ impl Default for RetryPolicy {
             base: Duration::from_millis(250),
             cap: Duration::from_secs(20),
         }
+    }
+}
+
+/// The shortest that the longest wait becomes by a limit: a platform that hiccups wants a moment.
+const SHORTEST_CAP: Duration = Duration::from_secs(1);
+
+impl RetryPolicy {
+    /// Waits no longer than the shortest window: every attempt takes a permit, so the limit paces the repeats
+    /// anyway, and a last campaign that failed a few times does not keep a whole run waiting. What protects a
+    /// platform that is down is the circuit breaker.
+    pub(crate) fn paced_by(self, limits: &[RateLimit]) -> Self {
+        let shortest = limits.iter().map(|limit| limit.window()).min();
+        let cap = shortest.map_or(self.cap, |window| self.cap.min(window.max(SHORTEST_CAP)));
+        Self { cap, ..self }
     }
 }
 
@@ -127,6 +141,16 @@ mod tests {
         let mut attempts = Attempts::new(patient);
         let last = (0..100).map(|_| attempts.judge(&unavailable())).last();
         assert_eq!(last, Some(Verdict::Again { wait_up_to: patient.cap }));
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_shortest_window_but_for_a_second() {
+        let limit = |ms| RateLimit::new(10, Duration::from_millis(ms)).expect("in range");
+        let cap = |limits: &[RateLimit]| RetryPolicy::default().paced_by(limits).cap.as_millis();
+        assert_eq!(cap(&[]), 20_000);
+        assert_eq!(cap(&[limit(60_000)]), 20_000);
+        assert_eq!(cap(&[limit(86_400_000), limit(5_000)]), 5_000);
+        assert_eq!(cap(&[limit(100)]), 1_000);
     }
 
     #[test]

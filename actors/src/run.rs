@@ -174,16 +174,17 @@ impl Hiring<'_> {
         let store = tasks.keep(guard(ActorKind::Store, one, supervisor(), store));
 
         let limits = &settings.rate_limits;
+        let retry = settings.retry.paced_by(limits);
         let limiter = RateLimiter::new(limits, settings.request_timeout, jitter.clone(), progress.clone())
             .with_patience(settings.max_wait, pipeline.clone().recipient())
             .with_ledger(Ledger::new(store.clone().recipient(), limits), spent);
         let limiter = tasks.keep(guard(ActorKind::RateLimiter, one, supervisor(), limiter));
 
-        let auth = AuthActor::new(platform.clone(), limiter.clone(), settings.retry, jitter.clone());
+        let auth = AuthActor::new(platform.clone(), limiter.clone(), retry, jitter.clone());
         let auth: Recipient<GetToken> =
             tasks.keep(guard(ActorKind::Auth, one, supervisor(), auth)).recipient();
 
-        let requester = Requester { auth, limiter: limiter.clone(), retry: settings.retry, jitter };
+        let requester = Requester { auth, limiter: limiter.clone(), retry, jitter };
         let pager = PagerActor { platform: platform.clone(), requester: requester.clone() };
         let pager = tasks.keep(guard(ActorKind::Pager, one, supervisor(), pager)).recipient();
 
