@@ -82,7 +82,8 @@ pub struct PipelineArgs {
     /// Campaigns to ask for per page [env: CAMPAIGN_SYNC_PAGE_SIZE] [default: 10]
     #[arg(long, value_name = "N")]
     pub page_size: Option<String>,
-    /// Requests per window, such as 10/60s, 600/1m or 1000/1d; repeatable or comma-separated; or none
+    /// Requests per window, such as 10/60s, 600/1m or 1000/1d; repeatable or comma-separated; or none; or auto, for
+    /// what the platform states with its answers, and 10/60s until it does
     /// [env: CAMPAIGN_SYNC_RATE_LIMIT] [default: 10/60s]
     #[arg(long, value_name = "N/WINDOW")]
     pub rate_limit: Vec<String>,

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use actors::model::AccountId;
-use actors::settings::{BatchLimits, Concurrency, RateLimit};
+use actors::settings::{BatchLimits, Concurrency};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -36,6 +36,7 @@ pub use environment::Environment;
 pub use mock_platform::MockPlatformConfig;
 pub use plan::{Campaigns, PlanConfig};
 pub use problem::{InvalidConfig, Problem};
+pub use rate_limit::RateLimits;
 pub use source::Source;
 
 use reader::Reader;
@@ -103,8 +104,8 @@ pub struct PipelineConfig {
     pub concurrency: Concurrency,
     /// Campaigns to ask for per page, 1 to 10,000.
     pub page_size: NonZeroU32,
-    /// All of them hold at once; empty: no limit.
-    pub rate_limits: Vec<RateLimit>,
+    /// Where the limits come from.
+    pub rate_limits: RateLimits,
     /// Of one request, 1 to 100.
     pub max_attempts: NonZeroU32,
     /// Campaigns that one transaction stores at most, and how long it waits for them.
@@ -283,7 +284,7 @@ fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConf
     let concurrency = concurrency(reader, args.concurrency.as_deref());
     let page_size = number::from_one_to(MAX_PAGE_SIZE);
     let page_size = reader.optional(&setting::PAGE_SIZE, args.page_size.as_deref(), page_size);
-    let rate_limits = rate_limits(reader, &setting::RATE_LIMIT, &args.rate_limit);
+    let rate_limits = rate_limits(reader, &setting::RATE_LIMIT, &args.rate_limit, rate_limit::parse_or_auto);
     let max_attempts = number::from_one_to(MAX_ATTEMPTS);
     let max_attempts = reader.optional(&setting::MAX_ATTEMPTS, args.max_attempts.as_deref(), max_attempts);
     let batch_size = reader.optional(&setting::BATCH_SIZE, args.batch_size.as_deref(), bounded::batch_size);
@@ -306,13 +307,14 @@ fn concurrency(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<Concurrenc
 }
 
 /// The flag may be repeated: the same as by commas.
-fn rate_limits(
+fn rate_limits<T>(
     reader: &mut Reader<'_>,
     setting: &setting::Setting,
     flags: &[String],
-) -> Option<Vec<RateLimit>> {
+    parse: impl Fn(&str) -> Result<T, problem::Refusal>,
+) -> Option<T> {
     let joined = (!flags.is_empty()).then(|| flags.join(","));
-    reader.optional(setting, joined.as_deref(), rate_limit::parse)
+    reader.optional(setting, joined.as_deref(), parse)
 }
 
 fn database(reader: &mut Reader<'_>, flag: Option<&str>) -> DatabaseConfig {

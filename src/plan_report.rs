@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use actors::report::LimitKept;
 use actors::settings::{PipelineSettings, RateLimit};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
 use crate::estimate::{Bottleneck, Conditions, Estimate};
+use crate::report;
 
 /// A plan.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct PlanReport<'a> {
     pub estimate: &'a Estimate,
     /// The schedule to check.
     pub every: Option<Duration>,
+    /// The limits of the settings, and who named each.
+    pub limits: &'a [LimitKept],
     /// Requests that were sent for this plan; 0 where the number of campaigns was given.
     pub spent: u64,
 }
@@ -44,6 +48,7 @@ impl PlanReport<'_> {
                 "high": requests.high,
             },
             "rate_limits": limits.iter().map(RateLimit::to_string).collect::<Vec<_>>(),
+            "limits": self.limits,
             "binds": match self.estimate.bottleneck {
                 Bottleneck::RateLimit(limit) => limit.to_string(),
                 Bottleneck::Concurrency => "concurrency".to_owned(),
@@ -90,6 +95,7 @@ impl PlanReport<'_> {
                     requests.high
                 ),
             ),
+            ("limits", report::limits_in_words(self.limits)),
             ("binds", self.binds()),
             ("time", self.time()),
             ("concurrency", self.concurrency()),

@@ -62,6 +62,8 @@ pub async fn show(
                 requests = now.requests.total,
                 requests_per_second = per_second,
                 seconds_left = left.map(|left| left.as_secs()),
+                limits = usage(&now),
+                breaker_open = now.breaker_open,
                 "{text}"
             ),
         }
@@ -109,6 +111,12 @@ fn waiting_for(progress: &Progress) -> String {
         None if progress.listing_ended => "committing".to_owned(),
         None => "listing".to_owned(),
     }
+}
+
+/// How much of each limit counts now, such as `10/60s: 7`.
+fn usage(progress: &Progress) -> String {
+    let usage = progress.limits.iter().map(|kept| format!("{}: {}", kept.limit, kept.used));
+    usage.collect::<Vec<_>>().join(", ")
 }
 
 fn rounded(left: Duration) -> String {

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use actors::report::{AccountReport, Report, Status};
+use actors::report::{AccountReport, LimitKept, Report, Status};
 use comfy_table::{Table, presets};
 
 use crate::config::ReportFormat;
@@ -61,6 +61,7 @@ fn table(report: &AccountReport) -> String {
             requests.unauthorized
         ),
     );
+    row("limits", limits_in_words(&report.limits));
     row("429s", requests.throttled.to_string());
     row(
         "time",
@@ -86,6 +87,12 @@ fn table(report: &AccountReport) -> String {
         row("problem", problem.message.clone());
     }
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// Each with who named it.
+pub fn limits_in_words(limits: &[LimitKept]) -> String {
+    let words: Vec<String> = limits.iter().map(LimitKept::to_string).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
 
 /// Text from outside, with its control characters made harmless for a terminal.

@@ -11,6 +11,7 @@ use actors::model::{
 };
 use actors::ports::{Store, StoreError};
 use actors::report::{AccountReport, Problem, ProblemClass, Status};
+use actors::settings::RateLimit;
 use campaign_sync::private_postgres::{
     Durability, PrivatePostgres, PrivatePostgresSettings, ThrowawayPostgres, throwaway,
 };
@@ -163,6 +164,7 @@ fn report(run: &Run) -> AccountReport {
         restarts: Default::default(),
         duration: Duration::from_millis(1500),
         lower_bound: Duration::from_millis(1400),
+        limits: vec![],
         problems: Vec::new(),
     }
 }
@@ -875,11 +877,12 @@ async fn what_was_spent_grows_older_by_the_servers_clock_and_is_replaced_as_a_wh
     let (acme, other) = (AccountId::from(ACCOUNT), AccountId::from("other"));
     assert_eq!(database.store.load_spent(&acme).await, Ok(Spent::default()));
     let minute = Duration::from_secs(60);
-    let spent = Spent { counted: vec![(minute, 3), (2 * minute, 4)], leased: (minute, 5) };
+    let day = RateLimit::new(1000, 1440 * minute).unwrap();
+    let spent = Spent { counted: vec![(minute, 3), (2 * minute, 4)], leased: (minute, 5), stated: vec![day] };
     database.store.save_spent(&acme, &spent).await.unwrap();
     let loaded = database.store.load_spent(&acme).await.unwrap();
     let counts = |spent: &Spent| spent.counted.iter().map(|(_, count)| *count).collect::<Vec<_>>();
-    assert_eq!((counts(&loaded), loaded.leased.1), (vec![3, 4], 5));
+    assert_eq!((counts(&loaded), loaded.leased.1, &loaded.stated), (vec![3, 4], 5, &vec![day]));
     assert!(loaded.counted[0].0 >= minute && loaded.counted[1].0 >= 2 * minute, "{loaded:?}");
     assert!(loaded.leased.0 <= minute && loaded.leased.0 > Duration::from_secs(30), "{loaded:?}");
     assert_eq!(database.store.load_spent(&other).await, Ok(Spent::default()));

@@ -62,6 +62,11 @@ impl Breaker {
         }
     }
 
+    /// Whether it keeps requests back: but for probes, nothing is sent.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state != State::Closed
+    }
+
     /// How long nothing has been answered, as far as it has been noticed.
     pub(crate) fn open_for(&self, now: Duration) -> Duration {
         self.open_since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
@@ -83,7 +88,7 @@ impl Breaker {
 
     /// The platform answered, whatever it said: it is there. True if that closes the breaker.
     pub(crate) fn answered(&mut self) -> bool {
-        let was_open = self.state != State::Closed;
+        let was_open = self.is_open();
         if was_open {
             self.outcomes.clear();
         }

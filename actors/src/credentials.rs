@@ -11,7 +11,7 @@ use crate::jitter::Jitter;
 use crate::model::PageRequest;
 use crate::permit::Endpoint;
 use crate::ports::Platform;
-use crate::progress::Progress;
+use crate::progress::{LimitInUse, Progress};
 use crate::rate_limiter::RateLimiter;
 use crate::requester::{RequestError, Requester};
 use crate::retry_policy::{Attempts, RetryPolicy};
@@ -36,7 +36,7 @@ pub async fn check_credentials<P: Platform>(platform: Rc<P>, retry: RetryPolicy)
 }
 
 /// What a listing's first page says about the whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// How many campaigns there are; none where the platform does not say.
     pub total: Option<u64>,
@@ -44,6 +44,8 @@ pub struct Probe {
     pub latency: Duration,
     /// What was sent, and so spent of the limit: a login and a page, and what had to be repeated.
     pub requests: u64,
+    /// The limits that a run would keep, as far as the platform has stated any.
+    pub limits: Vec<LimitInUse>,
 }
 
 /// Logs in and fetches the first page, under the limits and with the retries of a run; else says in words why it
@@ -52,7 +54,8 @@ pub async fn probe<P: Platform>(settings: &PipelineSettings, platform: Rc<P>) ->
     let jitter = Jitter::seeded(settings.seed);
     let progress = Rc::new(watch::Sender::new(Progress::default()));
     let sent = progress.subscribe();
-    let limiter = RateLimiter::new(&settings.rate_limits, settings.request_timeout, jitter.clone(), progress);
+    let limiter = RateLimiter::new(&settings.rate_limits, settings.request_timeout, jitter.clone(), progress)
+        .until_stated(settings.adopt_stated_limits);
     let (limiter, limiter_life) = spawn_child(|_| limiter);
     let auth = AuthActor::new(platform.clone(), limiter.clone(), settings.retry, jitter.clone());
     let (auth, auth_life) = spawn_child(|_| auth);
@@ -66,7 +69,7 @@ pub async fn probe<P: Platform>(settings: &PipelineSettings, platform: Rc<P>) ->
         page
     };
     let page = requester.request(Endpoint::List, call).await;
-    let requests = sent.borrow().requests.total;
+    let Progress { requests, limits, .. } = sent.borrow().clone();
     auth_life.abort();
     limiter_life.abort();
     let (page, _) = page.map_err(|error| match error {
@@ -75,7 +78,7 @@ pub async fn probe<P: Platform>(settings: &PipelineSettings, platform: Rc<P>) ->
         RequestError::Stopped => "the program's own code failed".to_owned(),
     })?;
     let whole = (!page.has_more).then_some(page.entries.len() as u64);
-    Ok(Probe { total: page.total.or(whole), latency, requests })
+    Ok(Probe { total: page.total.or(whole), latency, requests: requests.total, limits })
 }
 
 #[cfg(all(test, feature = "testing"))]
@@ -88,7 +91,7 @@ mod tests {
         let platform = Rc::new(ScriptedPlatform::obliging(123));
         let probe = in_virtual_time(probe(&settings(), platform.clone())).expect("it obliges");
         let latency = Duration::from_millis(50);
-        assert_eq!(probe, Probe { total: Some(123), latency, requests: 2 });
+        assert_eq!(probe, Probe { total: Some(123), latency, requests: 2, limits: vec![] });
         let calls: Vec<_> = platform.calls().iter().map(|call| call.endpoint).collect();
         assert_eq!(calls, [Endpoint::Auth, Endpoint::List]);
     }

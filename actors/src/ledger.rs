@@ -36,33 +36,46 @@ const RELATIVE_RESOLUTION: u32 = 64;
 /// The lease that a limiter works under.
 pub(crate) struct Ledger {
     keeper: Recipient<KeepSpent>,
-    chunk: usize,
-    most: usize,
-    lasts: Duration,
+    /// None where there is no limit: then nothing is spent.
+    terms: Option<Terms>,
     left: usize,
     valid_until: Duration,
     writing: bool,
 }
 
-impl Ledger {
-    /// None where there is no limit: then nothing is spent.
-    pub(crate) fn new(keeper: Recipient<KeepSpent>, limits: &[RateLimit]) -> Option<Self> {
+/// How leases are measured, under a set of limits.
+#[derive(Clone, Copy)]
+struct Terms {
+    chunk: usize,
+    most: usize,
+    lasts: Duration,
+}
+
+impl Terms {
+    fn under(limits: &[RateLimit]) -> Option<Self> {
         let most = limits.iter().map(|limit| limit.requests()).min()?;
         let shortest = limits.iter().map(|limit| limit.window()).min()?;
         Some(Self {
-            keeper,
             chunk: most.div_ceil(SHARE_OF_WINDOW),
             most,
             lasts: (shortest / LEASE_SHARE).clamp(SHORTEST_LEASE, LONGEST_LEASE),
-            left: 0,
-            valid_until: Duration::ZERO,
-            writing: false,
         })
+    }
+}
+
+impl Ledger {
+    pub(crate) fn new(keeper: Recipient<KeepSpent>, limits: &[RateLimit]) -> Self {
+        Self { keeper, terms: Terms::under(limits), left: 0, valid_until: Duration::ZERO, writing: false }
+    }
+
+    /// From now on leases are measured for these limits; the one that holds, holds.
+    pub(crate) fn measure_for(&mut self, limits: &[RateLimit]) {
+        self.terms = Terms::under(limits);
     }
 
     /// Whether a request may be sent now without another word to the database.
     pub(crate) fn allows(&self, now: Duration) -> bool {
-        self.left > 0 && now < self.valid_until
+        self.terms.is_none() || (self.left > 0 && now < self.valid_until)
     }
 
     /// One is granted.
@@ -73,9 +86,10 @@ impl Ledger {
     /// How many more to lease, with so many that could be granted at once now: early enough that hardly anybody
     /// waits for the write, and no more than are soon used.
     pub(crate) fn due(&self, now: Duration, grantable: usize) -> Option<usize> {
-        let wanted = grantable.max(self.chunk).min(self.most);
-        let runs_short = self.left * 2 <= self.chunk || self.left < grantable;
-        let runs_out = now + self.lasts / 4 >= self.valid_until;
+        let Terms { chunk, most, lasts } = self.terms?;
+        let wanted = grantable.max(chunk).min(most);
+        let runs_short = self.left * 2 <= chunk || self.left < grantable;
+        let runs_out = now + lasts / 4 >= self.valid_until;
         let is_due = !self.writing && (runs_short || runs_out);
         is_due.then(|| wanted.saturating_sub(self.left))
     }
@@ -87,11 +101,13 @@ impl Ledger {
         more: usize,
         counted: impl DoubleEndedIterator<Item = Duration>,
         in_flight: usize,
+        stated: Vec<RateLimit>,
     ) -> (RecipientRequest<KeepSpent>, Lease) {
         self.writing = true;
-        let lease = Lease { more, until: now + self.lasts };
-        let leased = (self.lasts + LONGEST_WAY, in_flight + self.left + more);
-        (self.keeper.send(KeepSpent(record(now, counted, leased))), lease)
+        let lasts = self.terms.map_or(SHORTEST_LEASE, |terms| terms.lasts);
+        let lease = Lease { more, until: now + lasts };
+        let leased = (lasts + LONGEST_WAY, in_flight + self.left + more);
+        (self.keeper.send(KeepSpent(Spent { stated, ..record(now, counted, leased) })), lease)
     }
 
     /// The record is kept, or it is not.
@@ -103,15 +119,18 @@ impl Ledger {
         }
     }
 
-    /// The end of a run: what was leased and not sent is given back.
+    /// The end of a run: what was leased and not sent is given back. None where nothing was spent.
     pub(crate) fn settle(
         &mut self,
         now: Duration,
         counted: impl DoubleEndedIterator<Item = Duration>,
         in_flight: usize,
-    ) -> RecipientRequest<KeepSpent> {
+        stated: Vec<RateLimit>,
+    ) -> Option<RecipientRequest<KeepSpent>> {
+        self.terms?;
         self.left = 0;
-        self.keeper.send(KeepSpent(record(now, counted, (LONGEST_WAY, in_flight))))
+        let settled = record(now, counted, (LONGEST_WAY, in_flight));
+        Some(self.keeper.send(KeepSpent(Spent { stated, ..settled })))
     }
 }
 
@@ -143,7 +162,7 @@ fn record(
             _ => coarse.push((age, 1)),
         }
     }
-    Spent { counted: coarse, leased: (leased_for, u32::try_from(leased).unwrap_or(u32::MAX)) }
+    Spent { counted: coarse, leased: (leased_for, u32::try_from(leased).unwrap_or(u32::MAX)), stated: vec![] }
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use secrecy::SecretString;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::settings::RateLimit;
+
 /// One client on a platform: its own credentials, its own rate limit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct AccountId(Arc<str>);
@@ -264,4 +266,6 @@ pub struct Spent {
     pub counted: Vec<(Duration, u32)>,
     /// Requests that it may yet count: for how long from now at the most, and how many.
     pub leased: (Duration, u32),
+    /// The limits that only the platform named: they are kept from the first request on, until it names others.
+    pub stated: Vec<RateLimit>,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -27,14 +28,39 @@ pub struct Progress {
     pub restarts: u32,
     /// What was sent.
     pub requests: RequestCounts,
-    /// Limits that only the platform named.
-    pub learned_limits: Vec<RateLimit>,
+    /// The limits that are kept, and how much of each is used; those that only the platform named come last.
+    pub limits: Vec<LimitInUse>,
     /// Mean time from sending to answer.
     pub latency: Duration,
     /// Why no permit can be had at once, if so.
     pub quota: Option<QuotaWait>,
+    /// Whether the platform fails so much that nothing is sent but probes.
+    pub breaker_open: bool,
     /// Why nothing can be stored, if so.
     pub database_away: Option<String>,
+}
+
+/// A limit that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitInUse {
+    /// Which.
+    pub limit: RateLimit,
+    /// Who said so.
+    pub source: LimitSource,
+    /// How many requests count in its window now, those on their way included.
+    pub used: usize,
+}
+
+/// Who named a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitSource {
+    /// The user.
+    Configured,
+    /// Nobody yet: it holds until the platform states one.
+    Assumed,
+    /// The platform, with an answer.
+    Platform,
 }
 
 /// Requests wait for the rate limit.

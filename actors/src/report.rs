@@ -8,6 +8,8 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::model::AccountId;
+use crate::progress::{LimitInUse, LimitSource};
+use crate::settings::RateLimit;
 
 /// How a run ended. Ordered from best to worst, so that the worst of several is their maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -79,8 +81,37 @@ pub struct AccountReport {
     /// The shortest time in which the requests that were made could have been sent under the limits.
     #[serde(rename = "lower_bound_seconds", serialize_with = "seconds")]
     pub lower_bound: Duration,
+    /// The rate limits that were kept, and who named each.
+    pub limits: Vec<LimitKept>,
     /// What a person should know, the cause of a failure first.
     pub problems: Vec<Problem>,
+}
+
+/// A rate limit that a run kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LimitKept {
+    /// As settings write it, for example `10/60s`.
+    #[serde(serialize_with = "as_text")]
+    pub limit: RateLimit,
+    /// Who named it.
+    pub source: LimitSource,
+}
+
+impl From<LimitInUse> for LimitKept {
+    fn from(LimitInUse { limit, source, .. }: LimitInUse) -> Self {
+        Self { limit, source }
+    }
+}
+
+impl fmt::Display for LimitKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let source = match self.source {
+            LimitSource::Configured => "as set",
+            LimitSource::Assumed => "assumed, as the platform states none",
+            LimitSource::Platform => "as the platform states",
+        };
+        write!(f, "{} ({source})", self.limit)
+    }
 }
 
 /// What became of the campaigns. `distinct = stored + skipped + dead_lettered` unless the run was cut short.
@@ -173,6 +204,10 @@ pub enum ProblemClass {
     PipelineFailed,
     /// The database needs someone.
     StoreFailed,
+}
+
+fn as_text<T: fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 /// Milliseconds are what a reader can use; the rest is noise.

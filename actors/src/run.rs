@@ -18,9 +18,9 @@ use crate::model::{Run, Spent};
 use crate::pager_actor::PagerActor;
 use crate::pipeline::{Crew, Outcome, Pipeline, Stop};
 use crate::ports::{Platform, Store, StoreError};
-use crate::progress::{Progress, ProgressSender};
+use crate::progress::{LimitSource, Progress, ProgressSender};
 use crate::rate_limiter::{RateLimiter, SettleSpent};
-use crate::report::{AccountReport, CampaignCounts, Problem, ProblemClass, RestartCounts, Status};
+use crate::report::{AccountReport, CampaignCounts, LimitKept, Problem, ProblemClass, RestartCounts, Status};
 use crate::requester::Requester;
 use crate::settings::{PipelineSettings, RateLimit, RestartIntensity};
 use crate::store_actor::StoreActor;
@@ -176,6 +176,7 @@ impl Hiring<'_> {
         let limits = &settings.rate_limits;
         let retry = settings.retry.paced_by(limits);
         let limiter = RateLimiter::new(limits, settings.request_timeout, jitter.clone(), progress.clone())
+            .until_stated(settings.adopt_stated_limits)
             .with_patience(settings.max_wait, pipeline.clone().recipient())
             .with_ledger(Ledger::new(store.clone().recipient(), limits), spent);
         let limiter = tasks.keep(guard(ActorKind::RateLimiter, one, supervisor(), limiter));
@@ -239,7 +240,15 @@ fn report(
     progress: &Progress,
     duration: Duration,
 ) -> AccountReport {
-    let (requests, learned) = (progress.requests, &progress.learned_limits);
+    let requests = progress.requests;
+    let limits: Vec<LimitKept> = progress.limits.iter().copied().map(LimitKept::from).collect();
+    let of = |source| {
+        limits.iter().filter(move |kept| kept.source == source).map(|kept| kept.limit).collect::<Vec<_>>()
+    };
+    let stated = of(LimitSource::Platform);
+    // What was adopted is what the run was to keep.
+    let to_keep =
+        if settings.adopt_stated_limits && !stated.is_empty() { &stated } else { &settings.rate_limits };
     let mut problems = outcome.problems;
     if requests.throttled > 0 {
         let message = format!(
@@ -248,11 +257,11 @@ fn report(
         );
         problems.push(Problem { class: ProblemClass::Throttled, message });
     }
-    if !learned.is_empty() {
+    if !settings.adopt_stated_limits && !stated.is_empty() {
         let message = format!(
             "the platform states a limit of {}, tighter than the configured one ({}): it was kept once it was known; \
              set the rate limit to it",
-            RateLimit::list(learned),
+            RateLimit::list(&stated),
             RateLimit::list(&settings.rate_limits)
         );
         problems.push(Problem { class: ProblemClass::RateLimitTooHigh, message });
@@ -266,7 +275,8 @@ fn report(
         requests,
         restarts: outcome.restarts,
         duration,
-        lower_bound: lower_bound(requests.total, &settings.rate_limits),
+        lower_bound: lower_bound(requests.total, to_keep),
+        limits,
         problems,
     }
 }

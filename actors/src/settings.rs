@@ -173,6 +173,8 @@ pub struct PipelineSettings {
     pub account: AccountId,
     /// All of them hold at once; none means no limit.
     pub rate_limits: Vec<RateLimit>,
+    /// Whether those are only assumed, and the platform's own, once it states them, take their place.
+    pub adopt_stated_limits: bool,
     /// How many campaigns are in flight at the most.
     pub concurrency: Concurrency,
     /// Entries asked for with each page.

@@ -61,6 +61,7 @@ impl SlidingLog {
     pub(crate) fn with_history(limit: RateLimit, known: Option<&SlidingLog>, now: Duration) -> Self {
         let new = Self::new(limit);
         if let Some(known) = known {
+            known.stamps.0.borrow_mut().forget_what_left(now);
             let (mut log, known) = (new.stamps.0.borrow_mut(), known.stamps.0.borrow());
             log.by_stamp.clone_from(&known.by_stamp);
             log.in_flight.clone_from(&known.in_flight);
@@ -99,9 +100,19 @@ impl SlidingLog {
         self.stamp(slot, NOT_YET);
     }
 
-    /// How many requests it remembers.
-    pub(crate) fn len(&self) -> usize {
-        self.stamps.0.borrow().by_stamp.len()
+    /// How many of the requests that it remembers are such.
+    pub(crate) fn count(&self, such: impl Fn(Slot) -> bool) -> usize {
+        self.stamps.0.borrow().by_stamp.iter().filter(|(_, slot)| such(*slot)).count()
+    }
+
+    /// How many requests count now.
+    pub(crate) fn used(&self, now: Duration) -> usize {
+        self.limit.requests().saturating_sub(self.room(now, usize::MAX))
+    }
+
+    /// Whether a stamp of that time does not count any more.
+    pub(crate) fn has_left(&self, stamp: Duration, now: Duration) -> bool {
+        stamp.saturating_add(self.limit.window() + self.limit.margin()) <= now
     }
 
     /// The platform has counted the request at this time, or will have by then.
@@ -112,6 +123,14 @@ impl SlidingLog {
     /// Nothing will change the slot's stamp any more.
     pub(crate) fn settle(&mut self, slot: Slot) {
         self.stamps.0.borrow_mut().in_flight.remove(&slot);
+    }
+
+    /// Corrects the stamp of a settled request; one that has left the window by the old stamp is back by a later one.
+    pub(crate) fn move_settled(&mut self, slot: Slot, before: Duration, after: Duration) {
+        let mut log = self.stamps.0.borrow_mut();
+        if log.by_stamp.remove(&(before, slot)) || after > before {
+            log.by_stamp.insert((after, slot));
+        }
     }
 
     /// The request was never sent.
@@ -127,8 +146,9 @@ impl SlidingLog {
         (unused + expired.take(asked).count()).min(asked)
     }
 
-    /// The stamps that will not change any more, in ascending order.
-    pub(crate) fn settled(&self) -> Vec<Duration> {
+    /// The stamps that count and are not those of requests in flight, in ascending order.
+    pub(crate) fn settled(&self, now: Duration) -> Vec<Duration> {
+        self.stamps.0.borrow_mut().forget_what_left(now);
         let log = self.stamps.0.borrow();
         let settled = log.by_stamp.iter().filter(|(_, slot)| !log.in_flight.contains_key(slot));
         settled.map(|&(stamp, _)| stamp).collect()

@@ -11,20 +11,28 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::permit::Endpoint;
+use crate::settings::RateLimit;
 
 /// Latencies remembered for each endpoint: enough to have seen its spread, few enough to forget a bad minute.
 const REMEMBERED: usize = 64;
 
 /// Requests to measure before the safest rule is left, and over how many windows: what delays the first burst as a
 /// whole (many new connections at once) shows in no difference between its latencies.
-const ENOUGH: u32 = 30;
+const ENOUGH: u32 = 20;
 const WINDOWS_MEASURED: u32 = 2;
 
-/// The next request may be delayed by more than any was yet: half as much again, and at least this part of a window.
+/// The next request may be delayed by more than any was yet: half as much again, and at least this part of a window,
+/// of which the limit's own margin is a part.
 const SMALLEST_SPREAD: u32 = 100;
 
+/// And this where requests were measured before the safest rule was left.
+const SMALLEST_SPREAD_IN_HINDSIGHT: u32 = 50;
+
+/// Spreads are told apart by this part of a window and rounded up: each new one moves all stamps.
+const SPREAD_STEP: u32 = 400;
+
 /// The share of a window that stamping at completion may cost on average, unanswered requests included.
-const TOLERATED: f64 = 0.06;
+const TOLERATED: f64 = 0.05;
 
 /// The two rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +43,28 @@ pub(crate) enum StampRule {
     Sending { spread: Duration },
 }
 
+/// How a request ended whose stamp depends on the rule.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    /// As wished, at this time.
+    Answered(Duration),
+    /// Nobody waits for it any more; the platform may count it until its time is over.
+    Unanswered { given_up: Duration, at_the_latest: Duration },
+}
+
+impl End {
+    /// How long after its sending it was over.
+    pub(crate) fn after(self, sent: Duration) -> Duration {
+        let (End::Answered(at) | End::Unanswered { given_up: at, .. }) = self;
+        at.saturating_sub(sent)
+    }
+}
+
 /// What was measured, and the rule that follows from it.
 #[derive(Debug)]
 pub(crate) struct Latencies {
-    /// Of the shortest limit; none means that no stamp matters.
-    shortest_window: Option<Duration>,
+    /// The one with the shortest window; none means that no stamp matters.
+    shortest: Option<RateLimit>,
     /// The longest that a request takes, answered or not: no spread is wider.
     request_timeout: Duration,
     successes: HashMap<Endpoint, Successes>,
@@ -52,16 +77,23 @@ pub(crate) struct Latencies {
 }
 
 impl Latencies {
-    pub(crate) fn new(shortest_window: Option<Duration>, request_timeout: Duration) -> Self {
-        Self {
-            shortest_window,
+    pub(crate) fn new(limits: &[RateLimit], request_timeout: Duration) -> Self {
+        let mut unmeasured = Self {
+            shortest: None,
             request_timeout,
             successes: HashMap::new(),
             span: None,
             measured: 0,
             in_flight_time: Duration::ZERO,
             caution: 1,
-        }
+        };
+        unmeasured.limited_by(limits);
+        unmeasured
+    }
+
+    /// From now on these limits hold.
+    pub(crate) fn limited_by(&mut self, limits: &[RateLimit]) {
+        self.shortest = limits.iter().min_by_key(|limit| limit.window()).copied();
     }
 
     /// An answer that was wished for. Others may come by a shorter way and say nothing about the spread.
@@ -84,20 +116,44 @@ impl Latencies {
 
     /// The rule for now.
     pub(crate) fn rule(&self) -> StampRule {
-        let Some(window) = self.shortest_window else { return StampRule::Completion };
+        let Some(limit) = self.shortest else { return StampRule::Completion };
+        let window = limit.window();
         let span = self.span.map_or(Duration::ZERO, |(first, last)| last - first);
         let measured_enough = self.measured >= ENOUGH && span >= window * WINDOWS_MEASURED;
         if !measured_enough || self.mean() <= window.mul_f64(TOLERATED) {
             return StampRule::Completion;
         }
-        let least = window / SMALLEST_SPREAD;
-        let cautious = (self.spread() * 3 / 2).max(least).saturating_mul(self.caution);
-        StampRule::Sending { spread: cautious.min(self.request_timeout) }
+        let least = (window / SMALLEST_SPREAD).saturating_sub(limit.margin());
+        let cautious = self.cautious(self.spread()).max(least.saturating_mul(self.caution));
+        let step = window / SPREAD_STEP;
+        let steps = cautious.min(self.request_timeout).as_nanos().div_ceil(step.as_nanos());
+        StampRule::Sending { spread: step.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX)) }
+    }
+
+    /// For how long after its end a request's stamp may yet depend on the rule; nothing where the rule cannot change,
+    /// because no request takes long enough.
+    pub(crate) fn rule_matters_for(&self) -> Duration {
+        let limit = self.shortest.filter(|limit| self.request_timeout > limit.window().mul_f64(TOLERATED));
+        limit.map_or(Duration::ZERO, |limit| limit.window() + limit.margin())
     }
 
     /// How long a request is in flight on average, answered or not.
     pub(crate) fn mean(&self) -> Duration {
         self.in_flight_time / self.measured.max(1)
+    }
+
+    /// How much later than the fastest the platform may have counted a request that took so long, at the least. More
+    /// than is assumed of a request to come: the settled ones are many at once, and of the same short time.
+    pub(crate) fn spread_in_hindsight(&self, endpoint: Endpoint, latency: Duration) -> Duration {
+        let fastest = self.successes.get(&endpoint).and_then(|successes| successes.fastest);
+        let own = self.cautious(latency.saturating_sub(fastest.unwrap_or(latency)));
+        let least =
+            self.shortest.map_or(Duration::ZERO, |limit| limit.window() / SMALLEST_SPREAD_IN_HINDSIGHT);
+        own.max(least)
+    }
+
+    fn cautious(&self, spread: Duration) -> Duration {
+        (spread * 3 / 2).saturating_mul(self.caution)
     }
 
     fn spread(&self) -> Duration {
@@ -137,19 +193,22 @@ impl StampRule {
         }
     }
 
-    /// The stamp of a request that was answered as wished.
-    pub(crate) fn once_answered(self, sent: Duration, completed: Duration) -> Duration {
-        self.while_in_flight(sent).map_or(completed, |stamp| stamp.min(completed))
+    /// The same rule with no narrower a spread than this.
+    pub(crate) fn at_least(self, narrowest: Duration) -> Self {
+        match self {
+            StampRule::Completion => self,
+            StampRule::Sending { spread } => StampRule::Sending { spread: spread.max(narrowest) },
+        }
     }
 
-    /// The stamp of a request that nobody waits for any more; the platform may count it until its time is over.
-    pub(crate) fn unanswered(
-        self,
-        sent: Duration,
-        given_up: Duration,
-        request_timeout: Duration,
-    ) -> Duration {
-        self.while_in_flight(sent).unwrap_or_else(|| given_up.max(sent + request_timeout))
+    /// The stamp of a request that is over.
+    pub(crate) fn stamp(self, sent: Duration, end: End) -> Duration {
+        match (self.while_in_flight(sent), end) {
+            (Some(stamp), End::Answered(completed)) => stamp.min(completed),
+            (None, End::Answered(completed)) => completed,
+            (Some(stamp), End::Unanswered { .. }) => stamp,
+            (None, End::Unanswered { given_up, at_the_latest }) => given_up.max(at_the_latest),
+        }
     }
 }
 
@@ -164,8 +223,12 @@ mod tests {
         Duration::from_millis(n)
     }
 
+    fn limit(window: Duration) -> RateLimit {
+        RateLimit::new(10, window).expect("in range")
+    }
+
     fn after(window: Duration, latencies: impl IntoIterator<Item = Duration>) -> Latencies {
-        let mut measured = Latencies::new(Some(window), 10 * SECOND);
+        let mut measured = Latencies::new(&[limit(window)], 10 * SECOND);
         let mut at = Duration::ZERO;
         for latency in latencies {
             measured.succeeded(Endpoint::Sync, latency, at);
@@ -176,10 +239,10 @@ mod tests {
 
     #[test]
     fn completion_is_the_rule_until_enough_is_measured_and_where_windows_are_long_against_latencies() {
-        assert_eq!(after(SECOND, [ms(500); 29]).rule(), StampRule::Completion);
-        assert_eq!(after(SECOND, [ms(50); 1000]).rule(), StampRule::Completion);
+        assert_eq!(after(SECOND, [ms(500); 19]).rule(), StampRule::Completion);
+        assert_eq!(after(SECOND, [ms(49); 1000]).rule(), StampRule::Completion);
         assert_eq!(after(60 * SECOND, [2 * SECOND; 1000]).rule(), StampRule::Completion);
-        assert_eq!(Latencies::new(None, SECOND).rule(), StampRule::Completion);
+        assert_eq!(Latencies::new(&[], SECOND).rule(), StampRule::Completion);
     }
 
     #[test]
@@ -195,12 +258,12 @@ mod tests {
         let mut measured = after(SECOND, [ms(30), ms(35)].repeat(50));
         assert_eq!(measured.rule(), StampRule::Completion);
         (0..5).for_each(|_| measured.ended(SECOND));
-        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(10) });
+        assert_eq!(measured.rule(), StampRule::Sending { spread: Duration::from_micros(7_500) });
     }
 
     #[test]
     fn a_first_burst_that_was_delayed_as_a_whole_does_not_end_the_measuring() {
-        let mut measured = Latencies::new(Some(SECOND), 10 * SECOND);
+        let mut measured = Latencies::new(&[limit(SECOND)], 10 * SECOND);
         (0..64).for_each(|_| measured.succeeded(Endpoint::Sync, ms(510), ms(100)));
         assert_eq!(measured.rule(), StampRule::Completion);
         measured.succeeded(Endpoint::Sync, ms(500), ms(2100));
@@ -215,7 +278,7 @@ mod tests {
         measured.succeeded(Endpoint::Sync, ms(900), LATER);
         assert_eq!(measured.rule(), StampRule::Sending { spread: ms(1200) });
         (0..REMEMBERED).for_each(|_| measured.succeeded(Endpoint::Sync, ms(505), LATER));
-        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(20) });
+        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(15) });
     }
 
     #[test]
@@ -228,15 +291,39 @@ mod tests {
     #[test]
     fn no_rule_stamps_an_answered_request_later_than_its_answer() {
         let spread = StampRule::Sending { spread: ms(100) };
-        assert_eq!(spread.once_answered(ms(1000), ms(1030)), ms(1030));
-        assert_eq!(spread.once_answered(ms(1000), ms(2000)), ms(1100));
-        assert_eq!(StampRule::Completion.once_answered(ms(1000), ms(2000)), ms(2000));
+        assert_eq!(spread.stamp(ms(1000), End::Answered(ms(1030))), ms(1030));
+        assert_eq!(spread.stamp(ms(1000), End::Answered(ms(2000))), ms(1100));
+        assert_eq!(StampRule::Completion.stamp(ms(1000), End::Answered(ms(2000))), ms(2000));
     }
 
     #[test]
     fn an_unanswered_request_counts_until_its_time_is_over_or_from_its_stamp_at_sending() {
-        assert_eq!(StampRule::Completion.unanswered(ms(0), ms(20), SECOND), SECOND);
-        assert_eq!(StampRule::Completion.unanswered(ms(0), ms(1500), SECOND), ms(1500));
-        assert_eq!(StampRule::Sending { spread: ms(7) }.unanswered(ms(0), ms(20), SECOND), ms(7));
+        let given_up = |at| End::Unanswered { given_up: at, at_the_latest: SECOND };
+        assert_eq!(StampRule::Completion.stamp(ms(0), given_up(ms(20))), SECOND);
+        assert_eq!(StampRule::Completion.stamp(ms(0), given_up(ms(1500))), ms(1500));
+        assert_eq!(StampRule::Sending { spread: ms(7) }.stamp(ms(0), given_up(ms(20))), ms(7));
+    }
+
+    #[test]
+    fn the_spread_is_rounded_up_and_with_the_margin_never_below_a_hundredth_of_a_window() {
+        let spread = |window: Duration, longer: Duration| {
+            let latency = window / 2;
+            let rule = after(window, [latency, latency + longer].repeat(20)).rule();
+            let StampRule::Sending { spread } = rule else { panic!("{rule:?}") };
+            spread
+        };
+        assert_eq!(spread(SECOND, ms(0)), ms(5));
+        assert_eq!(spread(SECOND, ms(4)), Duration::from_micros(7_500));
+        // The margin of a short window is all of it, and of a long one a tenth.
+        assert_eq!(spread(ms(400), ms(0)), ms(0));
+        assert_eq!(spread(10 * SECOND, ms(0)), ms(100));
+    }
+
+    #[test]
+    fn the_rule_matters_for_as_long_as_a_request_counts_where_one_can_take_long_enough_to_change_it() {
+        let matters = |window| Latencies::new(&[limit(window)], 10 * SECOND).rule_matters_for();
+        assert_eq!(matters(SECOND), ms(1005));
+        assert_eq!(matters(200 * SECOND), Duration::ZERO);
+        assert_eq!(Latencies::new(&[], 10 * SECOND).rule_matters_for(), Duration::ZERO);
     }
 }

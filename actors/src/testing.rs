@@ -52,6 +52,7 @@ pub fn settings() -> PipelineSettings {
     PipelineSettings {
         account: "test".into(),
         rate_limits: vec![],
+        adopt_stated_limits: false,
         concurrency: Concurrency::new(8).expect("in range"),
         page_size: NonZeroU32::new(10).expect("not zero"),
         retry: RetryPolicy::default(),

@@ -68,7 +68,7 @@ impl Platform for SlowToWarmUp {
 
 #[test]
 fn a_delay_that_all_requests_of_the_first_bursts_share_breaks_no_limit() {
-    for (late, until) in [(10, 40), (30, 40), (20, 34), (20, 80)] {
+    for (late, until) in [(10, 40), (30, 40), (20, 34), (20, 80), (20, 100), (60, 40), (60, 60)] {
         for concurrency in [8, 32, 64] {
             let platform = Rc::new(SlowToWarmUp {
                 late: Duration::from_millis(late),

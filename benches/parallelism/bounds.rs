@@ -12,7 +12,7 @@ const WINDOWS_TO_JUDGE: usize = 5;
 /// Windows below this are for trying out: the limiter's margin of 5 ms is more than half a percent of them.
 const WINDOW_TO_JUDGE: Duration = Duration::from_secs(1);
 /// The mean latency, as a share of the window, above which the limiter stamps at sending (`actors::stamp_rule`).
-const STAMPED_AT_SENDING_FROM: f64 = 0.06;
+const STAMPED_AT_SENDING_FROM: f64 = 0.05;
 
 /// What a cell cannot be faster than.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -76,6 +76,7 @@ pub(crate) fn settings(cell: &Cell, account: AccountId) -> PipelineSettings {
         max_wait: Duration::from_secs(60),
         account,
         rate_limits: cell.limit.into_iter().collect(),
+        adopt_stated_limits: false,
         concurrency: Concurrency::new(cell.concurrency).expect("a concurrency of the matrix is in range"),
         page_size: NonZeroU32::new(PAGE_SIZE).expect("a page is not empty"),
         retry: RetryPolicy::default(),

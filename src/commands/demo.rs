@@ -17,7 +17,9 @@ use indicatif::MultiProgress;
 use mock_platform::{EMAIL, MockPlatform, PASSWORD, RateLimit, Settings, Stats};
 
 use super::sync::sync;
-use crate::config::{DatabaseConfig, DemoConfig, LogFormat, PipelineConfig, PlatformConfig, ReportFormat};
+use crate::config::{
+    DatabaseConfig, DemoConfig, LogFormat, PipelineConfig, PlatformConfig, RateLimits, ReportFormat,
+};
 use crate::database::Database;
 use crate::report;
 use crate::shutdown::{INTERRUPTED, Shutdown};
@@ -61,7 +63,7 @@ pub async fn run(
         max_wait: MAX_WAIT,
         concurrency: config.concurrency,
         page_size: PAGE_SIZE,
-        rate_limits: vec![settings::RateLimit::new(10, WINDOW)?],
+        rate_limits: RateLimits::Fixed(vec![settings::RateLimit::new(10, WINDOW)?]),
         max_attempts: RetryPolicy::default().max_attempts,
         batch: settings::BatchLimits::new(500, Duration::from_millis(200))?,
     };

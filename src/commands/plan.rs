@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
+use actors::progress::LimitSource;
+use actors::report::LimitKept;
 use actors::settings::PipelineSettings;
 use actors::{Probe, probe};
 use anyhow::{Context, anyhow};
@@ -17,8 +19,9 @@ use crate::plan_report::PlanReport;
 
 /// Exit code 0; 1, by an error, where the platform could not be asked.
 pub async fn run(config: PlanConfig) -> anyhow::Result<ExitCode> {
-    let settings = pipeline_settings(&config.account, config.request_timeout, &config.pipeline);
+    let mut settings = pipeline_settings(&config.account, config.request_timeout, &config.pipeline);
     let asked = ask(&config.campaigns, &settings).await?;
+    settings.rate_limits = asked.limits.iter().map(|kept| kept.limit).collect();
     let conditions = Conditions {
         failure_rate: config.failure_rate,
         sync_latency: config.latency,
@@ -33,6 +36,7 @@ pub async fn run(config: PlanConfig) -> anyhow::Result<ExitCode> {
         conditions: &conditions,
         estimate: &estimate,
         every: config.every,
+        limits: &asked.limits,
         spent: asked.requests,
     };
     let text = match config.report {
@@ -48,21 +52,27 @@ struct Asked {
     campaigns: u64,
     latency: Duration,
     requests: u64,
+    limits: Vec<LimitKept>,
 }
 
 async fn ask(campaigns: &Campaigns, settings: &PipelineSettings) -> anyhow::Result<Asked> {
     let platform = match campaigns {
         // A page that nobody has fetched is taken for quick.
         Campaigns::Given(campaigns) => {
-            return Ok(Asked { campaigns: *campaigns, latency: Duration::ZERO, requests: 0 });
+            let source =
+                if settings.adopt_stated_limits { LimitSource::Assumed } else { LimitSource::Configured };
+            let limits =
+                settings.rate_limits.iter().map(|limit| LimitKept { limit: *limit, source }).collect();
+            return Ok(Asked { campaigns: *campaigns, latency: Duration::ZERO, requests: 0, limits });
         }
         Campaigns::AsListedBy(platform) => platform,
     };
     let answer = probe(settings, Rc::new(client(platform, 1)?)).await;
-    let Probe { total, latency, requests } = answer
+    let Probe { total, latency, requests, limits } = answer
         .map_err(|cause| anyhow!("{} could not be asked for its campaigns: {cause}", platform.api_url))?;
     let campaigns = total.with_context(|| {
         format!("{} does not say how many campaigns there are: give --campaigns", platform.api_url)
     })?;
-    Ok(Asked { campaigns, latency, requests })
+    let limits = limits.into_iter().map(LimitKept::from).collect();
+    Ok(Asked { campaigns, latency, requests, limits })
 }

@@ -12,7 +12,7 @@ use actors::settings::PipelineSettings;
 use indicatif::MultiProgress;
 use tokio::sync::watch;
 
-use crate::config::{LogFormat, PipelineConfig, PlatformConfig};
+use crate::config::{LogFormat, PipelineConfig, PlatformConfig, RateLimits};
 use crate::platform::{HttpPlatform, PlatformSettings, SetupError};
 use crate::progress;
 use crate::shutdown::Shutdown;
@@ -60,7 +60,8 @@ pub(super) fn pipeline_settings(
 ) -> PipelineSettings {
     PipelineSettings {
         account: account.clone(),
-        rate_limits: pipeline.rate_limits.clone(),
+        rate_limits: pipeline.rate_limits.at_first(),
+        adopt_stated_limits: pipeline.rate_limits == RateLimits::Auto,
         concurrency: pipeline.concurrency,
         page_size: pipeline.page_size,
         retry: RetryPolicy { max_attempts: pipeline.max_attempts, ..RetryPolicy::default() },

@@ -11,7 +11,8 @@ use super::problem::{InvalidConfig, Refusal};
 use super::reader::Reader;
 use super::setting::{self, mock as s};
 use super::{
-    LONGEST_TIMEOUT, LogConfig, RateLimitHeaders, RetryHint, choice, duration, log, number, rate_limits, text,
+    LONGEST_TIMEOUT, LogConfig, RateLimitHeaders, RetryHint, choice, duration, log, number, rate_limit,
+    rate_limits, text,
 };
 use crate::cli::MockPlatformArgs;
 
@@ -68,7 +69,7 @@ impl MockPlatformConfig {
         let listen = reader.optional(&s::LISTEN, args.listen.as_deref(), listen);
         let campaigns =
             reader.optional(&s::CAMPAIGNS, args.campaigns.as_deref(), number::whole(0..=MAX_CAMPAIGNS));
-        let rate_limits = rate_limits(&mut reader, &s::RATE_LIMIT, &args.rate_limit);
+        let rate_limits = rate_limits(&mut reader, &s::RATE_LIMIT, &args.rate_limit, rate_limit::parse);
         let sync_latency = reader.optional(&s::SYNC_LATENCY, args.sync_latency.as_deref(), latency());
         let list_latency = reader.optional(&s::LIST_LATENCY, args.list_latency.as_deref(), latency());
         let auth_latency = reader.optional(&s::AUTH_LATENCY, args.auth_latency.as_deref(), latency());

@@ -1,4 +1,6 @@
-//! Rate limits: `N/WINDOW`, several by commas, or `none`.
+//! Rate limits: `N/WINDOW`, several by commas, `none`, or `auto`.
+
+use std::time::Duration;
 
 use actors::settings::RateLimit;
 
@@ -10,6 +12,38 @@ const MAX_LIMITS: usize = 16;
 /// The ranges are those of [`RateLimit::new`], which decides.
 const ALLOWED: &str = "N/WINDOW such as 10/60s, 600/1m or 1000/1d, up to 16 of them by commas, or none \
                        (N from 1 to 1000000, WINDOW from 10ms to 31d)";
+
+/// What holds under `auto` until the platform states its limits: the reference platform's, and slow enough for most.
+const ASSUMED: (u32, Duration) = (10, Duration::from_secs(60));
+
+/// Where an account's limits come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RateLimits {
+    /// From the user. All of them hold at once; empty: no limit.
+    Fixed(Vec<RateLimit>),
+    /// From the platform, as soon as it states them.
+    Auto,
+}
+
+impl RateLimits {
+    /// What holds from the first request on.
+    pub fn at_first(&self) -> Vec<RateLimit> {
+        match self {
+            RateLimits::Fixed(limits) => limits.clone(),
+            RateLimits::Auto => vec![RateLimit::new(ASSUMED.0, ASSUMED.1).expect("it is in range")],
+        }
+    }
+}
+
+/// As [`parse`], or `auto`.
+pub(super) fn parse_or_auto(text: &str) -> Result<RateLimits, Refusal> {
+    match text {
+        "auto" => Ok(RateLimits::Auto),
+        _ => parse(text).map(RateLimits::Fixed).map_err(|refusal| {
+            Refusal::new(format!("auto, for what the platform states, or {}", refusal.allowed))
+        }),
+    }
+}
 
 /// All of them hold at once; empty for `none`.
 pub(super) fn parse(text: &str) -> Result<Vec<RateLimit>, Refusal> {
@@ -27,8 +61,6 @@ fn one(text: &str) -> Option<RateLimit> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -71,6 +103,21 @@ mod tests {
             });
             assert_eq!(parse(text).ok(), limits, "{text:?}");
         }
+    }
+
+    #[test]
+    fn auto_assumes_a_slow_limit_and_stands_alone() {
+        let assumed = RateLimits::Auto.at_first();
+        assert_eq!(assumed.iter().map(RateLimit::to_string).collect::<Vec<_>>(), ["10/60s"]);
+        assert_eq!(parse_or_auto("auto"), Ok(RateLimits::Auto));
+        assert_eq!(parse_or_auto("10/60s"), Ok(RateLimits::Fixed(assumed)));
+        for text in ["auto,10/60s", "10/60s,auto", "Auto", ""] {
+            assert!(
+                parse_or_auto(text).is_err_and(|refusal| refusal.allowed.starts_with("auto, ")),
+                "{text}"
+            );
+        }
+        assert!(parse("auto").is_err(), "a platform cannot have it");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use clap::Parser;
 use secrecy::ExposeSecret;
 
 use super::mock_platform::MOCK_PASSWORD;
+use actors::settings::RateLimit;
+
 use super::*;
 use crate::cli::{Cli, Command};
 use crate::private_postgres::default_directory;
@@ -61,7 +63,7 @@ fn the_defaults_are_those_of_the_contract() {
         max_wait: Duration::from_secs(15 * 60),
         concurrency: Concurrency::new(16).unwrap(),
         page_size: NonZeroU32::new(10).unwrap(),
-        rate_limits: vec![limit(10, 60)],
+        rate_limits: RateLimits::Fixed(vec![limit(10, 60)]),
         max_attempts: NonZeroU32::new(8).unwrap(),
         batch: BatchLimits::new(500, Duration::from_millis(200)).unwrap(),
     };
@@ -87,7 +89,7 @@ fn every_flag_reaches_its_setting() {
         max_wait: Duration::from_secs(16),
         concurrency: Concurrency::new(2).unwrap(),
         page_size: NonZeroU32::new(3).unwrap(),
-        rate_limits: vec![limit(4, 5), limit(6, 420), limit(8, 32_400)],
+        rate_limits: RateLimits::Fixed(vec![limit(4, 5), limit(6, 420), limit(8, 32_400)]),
         max_attempts: NonZeroU32::new(12).unwrap(),
         batch: BatchLimits::new(13, Duration::from_millis(14)).unwrap(),
     };
@@ -122,7 +124,7 @@ fn every_variable_reaches_its_setting() {
         max_wait: Duration::from_secs(16),
         concurrency: Concurrency::new(2).unwrap(),
         page_size: NonZeroU32::new(3).unwrap(),
-        rate_limits: vec![],
+        rate_limits: RateLimits::Fixed(vec![]),
         max_attempts: NonZeroU32::new(12).unwrap(),
         batch: BatchLimits::new(13, Duration::from_millis(14)).unwrap(),
     };
@@ -179,7 +181,7 @@ fn all_that_is_wrong_is_reported_at_once_with_its_source_value_and_range() {
         r#"--api-url must be an https URL, unless its host is loopback or --allow-http is given, not "http://ads.example.com" (flag --api-url)"#,
         r#"--concurrency must be a whole number from 1 to 1024, not "0" (flag --concurrency)"#,
         r#"--page-size must be a whole number from 1 to 10000, not "many" (environment variable CAMPAIGN_SYNC_PAGE_SIZE)"#,
-        r#"--rate-limit must be N/WINDOW such as 10/60s, 600/1m or 1000/1d, up to 16 of them by commas, or none (N from 1 to 1000000, WINDOW from 10ms to 31d), not "10" (flag --rate-limit)"#,
+        r#"--rate-limit must be auto, for what the platform states, or N/WINDOW such as 10/60s, 600/1m or 1000/1d, up to 16 of them by commas, or none (N from 1 to 1000000, WINDOW from 10ms to 31d), not "10" (flag --rate-limit)"#,
         r#"--max-attempts must be a whole number from 1 to 100, not "0" (.env line 3, CAMPAIGN_SYNC_MAX_ATTEMPTS)"#,
         "database URL must be one that can be used: not a libpq URL (postgresql://user:password@host:port/dbname) nor of the key/value form (host=… user=… dbname=…); special characters in a URL's password must be percent-encoded, and a value with spaces stands in single quotes; its value is not shown (environment variable DATABASE_URL)",
         r#"--report must be table or json, not "yaml" (environment variable CAMPAIGN_SYNC_REPORT)"#,

@@ -12,8 +12,9 @@ const MOST_SYNC_ACTORS: u64 = 1024;
 
 /// When the limiter counts from sending instead of from the answer: see `actors/src/stamp_rule.rs`. The estimator's
 /// tests against real runs notice when that changes.
-const TOLERATED: f64 = 0.06;
-const MEASURED_FIRST: usize = 30;
+const TOLERATED: f64 = 0.05;
+/// Then a window lasts a spread more than itself, its margin included; at least this part of it.
+const SPREAD: f64 = 0.01;
 
 /// A run in numbers.
 pub(super) struct Model<'a> {
@@ -99,10 +100,12 @@ impl<'a> Model<'a> {
             // A page that has to be repeated holds up what comes after it in its burst: on average, half.
             let pages = limit.requests() as f64 / (self.attempts.mean * (self.page_size + 1.0));
             let held_up = pages * self.page_repeats / 2.0;
-            let sending = (limit.window() + limit.margin()).as_secs_f64() + held_up;
-            let completion = sending + self.mean_latency;
+            let (window, margin) = (limit.window().as_secs_f64(), limit.margin().as_secs_f64());
+            let completion = window + margin + held_up + self.mean_latency;
+            let sending = window + margin.max(SPREAD * window) + held_up;
             let period = if stamped_at_completion { completion } else { sending };
-            let until_measured = (MEASURED_FIRST, completion);
+            // The answers of the second window come before the third begins.
+            let until_measured = (limit.requests(), completion);
             Lane { ahead: limit.requests() as f64, period, until_measured }
         };
         limits.iter().map(lane).collect()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actors::progress::Progress;
-use actors::settings::PipelineSettings;
+use actors::settings::{PipelineSettings, RateLimit};
 use tokio::time::Instant;
 
 use super::cases::seconds;
@@ -17,6 +17,7 @@ const ASSUMPTION_WEIGHS: f64 = 20.0;
 /// Unknown until the platform has said how many campaigns there are.
 pub fn time_left(progress: &Progress, settings: &PipelineSettings, now: Instant) -> Option<Duration> {
     let total = progress.reported_total?.max(progress.distinct);
+    let settings = &PipelineSettings { rate_limits: kept(progress, settings), ..settings.clone() };
     let model = Model::new(settings, total, &measured(progress));
     let settled = progress.stored + progress.dead_lettered;
     let pages = if progress.listing_ended {
@@ -37,6 +38,14 @@ pub fn time_left(progress: &Progress, settings: &PipelineSettings, now: Instant)
     let left = to_come.weigh(|to_come| schedule.sent_at(last(to_come)) - schedule.sent_at(next));
     let wait = next_permit.map(|due| due.saturating_duration_since(now)).unwrap_or_default();
     Some(wait + seconds(left.expected) + seconds(model.after_the_last))
+}
+
+/// The limits that the run keeps, which the platform may have named, or that it begins with.
+fn kept(progress: &Progress, settings: &PipelineSettings) -> Vec<RateLimit> {
+    match &progress.limits[..] {
+        [] => settings.rate_limits.clone(),
+        kept => kept.iter().map(|kept| kept.limit).collect(),
+    }
 }
 
 /// The limiter knows how long a request took on average, whichever it was: that was the syncs' doing.

@@ -1,10 +1,12 @@
-//! What an account has spent of its rate limits, kept as times of the server's clock: whoever reads it may have
+//! What an account has spent of its rate limits, and which the platform named, kept as times of the server's clock: whoever reads it may have
 //! another one.
 
 use std::time::Duration;
 
 use actors::model::{AccountId, Spent};
+use actors::settings::RateLimit;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::Failure;
 use super::session::Session;
@@ -15,11 +17,17 @@ FROM (SELECT unnest(counted_by) AS counted_by, unnest(requests) AS requests
       FROM spent_permits WHERE account_id = $1) spent
 ORDER BY 1";
 
+const LOAD_STATED: &str = "\
+SELECT unnest(stated_requests), unnest(stated_windows_ms) FROM spent_permits WHERE account_id = $1";
+
 const SAVE: &str = "\
-INSERT INTO spent_permits (account_id, counted_by, requests)
-SELECT $1, coalesce(array_agg(clock_timestamp() - ago * interval '1 second'), '{}'), coalesce(array_agg(requests), '{}')
+INSERT INTO spent_permits (account_id, counted_by, requests, stated_requests, stated_windows_ms)
+SELECT $1, coalesce(array_agg(clock_timestamp() - ago * interval '1 second'), '{}'), coalesce(array_agg(requests), '{}'),
+       $4, $5
 FROM unnest($2::float8[], $3::integer[]) AS spent (ago, requests)
-ON CONFLICT (account_id) DO UPDATE SET counted_by = excluded.counted_by, requests = excluded.requests";
+ON CONFLICT (account_id) DO UPDATE SET
+    counted_by = excluded.counted_by, requests = excluded.requests,
+    stated_requests = excluded.stated_requests, stated_windows_ms = excluded.stated_windows_ms";
 
 pub(super) async fn load(session: &mut Session, account: &AccountId) -> Result<Spent, Failure> {
     let statement = session.prepared(LOAD).await?;
@@ -33,7 +41,17 @@ pub(super) async fn load(session: &mut Session, account: &AccountId) -> Result<S
             spent.leased = (until.max(Duration::from_secs_f64(-ago)), leased.saturating_add(requests));
         }
     }
+    let statement = session.prepared(LOAD_STATED).await?;
+    let stated = session.client.query(&statement, &[&account.as_str()]).await?;
+    spent.stated = stated.iter().filter_map(stated_limit).collect();
     Ok(spent)
+}
+
+/// None for what is no limit of ours.
+fn stated_limit(row: &Row) -> Option<RateLimit> {
+    let (requests, window_ms): (i32, i64) = (row.get(0), row.get(1));
+    let window = Duration::from_millis(u64::try_from(window_ms).ok()?);
+    RateLimit::new(u32::try_from(requests).ok()?, window).ok()
 }
 
 fn entry(row: &Row) -> (f64, u32) {
@@ -46,6 +64,14 @@ pub(super) async fn save(session: &mut Session, account: &AccountId, spent: &Spe
     let counted = spent.counted.iter().map(|(ago, requests)| (ago.as_secs_f64(), *requests));
     let (ago, requests): (Vec<f64>, Vec<i32>) =
         counted.chain(leased).map(|(ago, n)| (ago, i32::try_from(n).unwrap_or(i32::MAX))).unzip();
-    session.client.execute(&statement, &[&account.as_str(), &ago, &requests]).await?;
+    let stated = |limit: &RateLimit| {
+        let (requests, window_ms) =
+            (i32::try_from(limit.requests()), i64::try_from(limit.window().as_millis()));
+        (requests.unwrap_or(i32::MAX), window_ms.unwrap_or(i64::MAX))
+    };
+    let (stated_requests, stated_windows): (Vec<i32>, Vec<i64>) = spent.stated.iter().map(stated).unzip();
+    let values: [&(dyn ToSql + Sync); 5] =
+        [&account.as_str(), &ago, &requests, &stated_requests, &stated_windows];
+    session.client.execute(&statement, &values).await?;
     Ok(())
 }

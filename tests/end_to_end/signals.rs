@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mock_platform::{RateLimitHeaders, Settings, Stats};
-use serde_json::Value;
+use mock_platform::{RateLimit, RateLimitHeaders, Settings, Stats};
+use serde_json::{Value, json};
 
 use crate::support::{Postgres, quick_platform, run, start, ten_a_second};
 
@@ -73,4 +73,17 @@ fn a_limit_that_is_set_right_is_kept_without_a_429_and_without_a_complaint() {
         assert_eq!((code, platform.stop().throttled), (0, 0), "{account}");
         assert_eq!(problems(account), []);
     }
+}
+
+#[test]
+fn with_auto_the_limit_is_what_the_platform_states_and_the_report_says_so() {
+    let limits = vec![RateLimit { requests: 40, window: Duration::from_secs(1) }];
+    let settings =
+        Settings { rate_limits: limits, rate_limit_headers: RateLimitHeaders::Draft, ..quick_platform(60) };
+    let (platform, database) = (start(settings), Postgres::start());
+    let (code, report) = run(&platform, &database, &["--rate-limit", "auto"]);
+    let account = &report["accounts"][0];
+    assert_eq!((code, platform.stop().throttled), (0, 0), "{account}");
+    assert_eq!(account["limits"], json!([{"limit": "40/1s", "source": "platform"}]));
+    assert_eq!(account["lower_bound_seconds"], 1.0);
 }

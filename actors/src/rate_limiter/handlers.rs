@@ -70,7 +70,9 @@ impl Handler<SettleSpent> for RateLimiter {
 
     fn handle(&mut self, SettleSpent: SettleSpent, _: &mut Context<Self>) -> Self::Result {
         let (now, counted, in_flight) = (self.now(), self.counted(), self.granted.len());
-        let record = self.ledger.as_mut().map(|ledger| ledger.settle(now, counted.into_iter(), in_flight));
+        let stated = self.stated();
+        let settle = |ledger: &mut Ledger| ledger.settle(now, counted.into_iter(), in_flight, stated);
+        let record = self.ledger.as_mut().and_then(settle);
         let settle = async move {
             if let Some(record) = record {
                 // What cannot be kept leaves the last record, which says more.

@@ -2,6 +2,7 @@
 //! platform states is kept besides the configured ones, and what it says is left is kept until it is renewed.
 
 use super::*;
+use crate::progress::{LimitInUse, LimitSource};
 
 /// Limits that are learned in one run. Platforms have two or three; one that makes up a new one with each answer
 /// must not fill the memory.
@@ -12,8 +13,10 @@ impl RateLimiter {
     pub(super) fn hear(&mut self, slot: Slot, at: Duration, signals: &QuotaSignals) {
         let sent = self.granted.get(&slot).and_then(|granted| granted.sent);
         let Some(Sent { departed: departed_then, .. }) = sent else { return };
-        for policy in &signals.policies {
-            self.learn(*policy);
+        if !signals.policies.is_empty() {
+            let of_a_login =
+                self.granted.get(&slot).is_some_and(|granted| granted.endpoint == Endpoint::Auth);
+            self.hear_policies(&signals.policies, of_a_login);
         }
         for remaining in &signals.remaining {
             let own_room = self.room(usize::MAX) as u64;
@@ -22,10 +25,59 @@ impl RateLimiter {
         }
     }
 
+    /// What an earlier process was told holds until the platform says it again, or says something else.
+    pub(super) fn keep_remembered(&mut self, stated: &[RateLimit]) {
+        let newest = self.history.last().map(|(at, _)| *at);
+        // Where the user set a limit, one that nothing counts in any more is no reason to be slower than that.
+        let counts =
+            |limit: &&RateLimit| self.assumed || newest.is_some_and(|at| at + limit.window() > self.past);
+        let stated: Vec<RateLimit> = stated.iter().filter(counts).take(MOST_LEARNED).copied().collect();
+        if self.assumed && !stated.is_empty() {
+            (self.logs, self.configured) = (Vec::new(), 0);
+            self.latencies.limited_by(&stated);
+        }
+        for limit in stated {
+            if self.logs.iter().all(|log| !log.limit().implies(limit)) {
+                let log = self.log_of(limit);
+                self.logs.push(log);
+                self.remembered += 1;
+            }
+        }
+        self.measure_leases();
+    }
+
+    /// Logins often have a limit of their own: a tighter one is kept, but it is not the account's.
+    fn hear_policies(&mut self, policies: &[RateLimit], of_a_login: bool) {
+        if !of_a_login {
+            self.logs.drain(self.configured..self.configured + self.remembered);
+            self.remembered = 0;
+            if self.assumed {
+                return self.adopt(policies);
+            }
+        }
+        policies.iter().for_each(|policy| self.learn(*policy));
+    }
+
+    /// The platform's limits take the place of those that were assumed, tighter or not.
+    fn adopt(&mut self, stated: &[RateLimit]) {
+        let learned = self.logs.split_off(self.configured);
+        info!(
+            limits = %RateLimit::list(stated),
+            assumed = %RateLimit::list(&self.configured()),
+            "the platform states its limits: they are kept from now on"
+        );
+        let adopted = stated.iter().take(MOST_LEARNED).map(|limit| self.log_of(*limit)).collect();
+        self.logs = adopted;
+        self.logs.extend(learned);
+        (self.configured, self.assumed) = (0, false);
+        self.latencies.limited_by(stated);
+        self.measure_leases();
+    }
+
     /// A limit that no other implies is kept for the rest of the run, from what was sent so far.
     fn learn(&mut self, stated: RateLimit) {
         let implied = self.logs.iter().any(|log| log.limit().implies(stated));
-        if implied || self.logs.len() == self.configured + MOST_LEARNED {
+        if implied || self.logs.len() >= self.configured + MOST_LEARNED {
             return;
         }
         warn!(
@@ -33,39 +85,86 @@ impl RateLimiter {
             configured = %RateLimit::list(&self.configured()),
             "the platform states a tighter limit than the configured one: it is kept from now on"
         );
-        let now = self.now();
-        let longest = self.logs.iter().max_by_key(|log| log.limit().window());
-        let mut log = SlidingLog::with_history(stated, longest, now);
-        let mut forgotten = self.requests.total;
-        match longest {
-            Some(longest) if longest.limit().window() >= stated.window() => forgotten = 0,
-            Some(longest) => forgotten = forgotten.saturating_sub(longest.len() as u64),
-            None => {
-                for (slot, granted) in &self.granted {
-                    log.occupy(*slot);
-                    forgotten -= u64::from(granted.sent.is_some());
-                }
-            }
-        }
-        // Nobody remembers when they were counted: now at the latest.
-        for _ in 0..forgotten.min(stated.requests() as u64) {
-            log.stamp(self.next_slot, now);
-            log.settle(self.next_slot);
-            self.next_slot += 1;
-        }
         // Stamped as the configured limits want it: a short window that a platform made up must not bring the less
         // safe rule to theirs.
+        let log = self.log_of(stated);
         self.logs.push(log);
+        self.measure_leases();
     }
 
-    /// The limits that the user set.
-    pub(super) fn configured(&self) -> Vec<RateLimit> {
-        self.logs[..self.configured].iter().map(SlidingLog::limit).collect()
+    /// A log of this limit, with all that was sent so far and may count in it.
+    fn log_of(&mut self, limit: RateLimit) -> SlidingLog {
+        let now = self.now();
+        let longest = self.longest();
+        let mut log = SlidingLog::with_history(limit, longest, now);
+        if longest.is_none() {
+            self.granted.keys().for_each(|slot| log.occupy(*slot));
+        }
+        if longest.is_some_and(|longest| longest.limit().window() >= limit.window()) {
+            return log;
+        }
+        // Of our own requests that no log remembers, nobody knows when they were counted: now at the latest.
+        let unsent = self.granted.values().filter(|granted| granted.sent.is_none()).count();
+        let remembered = log.count(|slot| slot < self.next_slot) - unsent;
+        let forgotten_of_past: Vec<_> = self.forgotten_by(longest, now).collect();
+        for _ in remembered as u64..self.requests.total.min(remembered as u64 + limit.requests() as u64) {
+            count_at(&mut log, self.new_slot(), now);
+        }
+        for (at, count) in forgotten_of_past {
+            for _ in 0..limit.requests().min(count as usize) {
+                count_at(&mut log, self.past_slot(), at);
+            }
+        }
+        log
+    }
+
+    /// What earlier processes have spent and this log, or no log, does not remember any more.
+    pub(super) fn forgotten_by(
+        &self,
+        longest: Option<&SlidingLog>,
+        now: Duration,
+    ) -> impl Iterator<Item = (Duration, u32)> + use<'_> {
+        let remembered =
+            self.history.iter().position(|(at, _)| longest.is_some_and(|log| !log.has_left(*at, now)));
+        self.history[..remembered.unwrap_or(self.history.len())].iter().copied()
     }
 
     /// The limits that only the platform named.
-    pub(super) fn learned(&self) -> Vec<RateLimit> {
+    pub(super) fn stated(&self) -> Vec<RateLimit> {
         self.logs[self.configured..].iter().map(SlidingLog::limit).collect()
+    }
+
+    fn measure_leases(&mut self) {
+        let limits: Vec<RateLimit> = self.logs.iter().map(SlidingLog::limit).collect();
+        if let Some(ledger) = &mut self.ledger {
+            ledger.measure_for(&limits);
+        }
+    }
+
+    /// Brings what is shown of the limits up to date.
+    pub(super) fn publish_limits(&self, shown: &mut Vec<LimitInUse>) {
+        let now = self.now();
+        if shown.len() != self.logs.len()
+            || self.logs.iter().zip(&*shown).any(|(log, shown)| log.limit() != shown.limit)
+        {
+            let source = |index| match (index < self.configured, self.assumed) {
+                (true, false) => LimitSource::Configured,
+                (true, true) => LimitSource::Assumed,
+                (false, _) => LimitSource::Platform,
+            };
+            let limits = self.logs.iter().enumerate();
+            *shown = limits
+                .map(|(index, log)| LimitInUse { limit: log.limit(), source: source(index), used: 0 })
+                .collect();
+        }
+        for (log, shown) in self.logs.iter().zip(shown) {
+            shown.used = log.used(now);
+        }
+    }
+
+    /// The limits that the run began with.
+    fn configured(&self) -> Vec<RateLimit> {
+        self.logs[..self.configured].iter().map(SlidingLog::limit).collect()
     }
 
     /// How many requests the logs would let through now, of so many that are asked for.

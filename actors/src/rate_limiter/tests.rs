@@ -1,6 +1,7 @@
 //! The limiter as an actor, on a clock that only passes when nobody has anything to do.
 
 mod adversarial_platform;
+mod auto;
 mod cool_down;
 mod restart;
 mod signals;
@@ -79,7 +80,7 @@ impl Handler<CountRequests> for RateLimiter {
     type Result = Counted;
 
     fn handle(&mut self, CountRequests: CountRequests, _: &mut Context<Self>) -> Counted {
-        Counted(self.requests, self.learned())
+        Counted(self.requests, self.stated())
     }
 }
 

@@ -142,16 +142,16 @@ impl Store for MemoryStore {
     }
 
     async fn load_spent(&self, _: &AccountId) -> Result<Spent, StoreError> {
-        let Some((at, Spent { mut counted, leased })) = self.spent.borrow().clone() else {
+        let Some((at, Spent { mut counted, leased, stated })) = self.spent.borrow().clone() else {
             return Ok(Spent::default());
         };
         let age = at.elapsed();
         counted.iter_mut().for_each(|(ago, _)| *ago += age);
         match leased.0.checked_sub(age) {
-            Some(left) => Ok(Spent { counted, leased: (left, leased.1) }),
+            Some(left) => Ok(Spent { counted, leased: (left, leased.1), stated }),
             None => {
                 counted.insert(0, (age - leased.0, leased.1));
-                Ok(Spent { counted, leased: (Duration::ZERO, 0) })
+                Ok(Spent { counted, leased: (Duration::ZERO, 0), stated })
             }
         }
     }

@@ -17,6 +17,8 @@ use crate::model::{
 };
 use crate::permit::{Answer, Endpoint, Permit};
 use crate::ports::{Platform, PlatformError};
+use crate::quota_signals::QuotaSignals;
+use crate::settings::RateLimit;
 
 /// A request as the script sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +86,7 @@ pub struct ScriptedPlatform {
     in_flight: Cell<usize>,
     most_in_flight: Cell<usize>,
     remembers: bool,
+    states: Vec<RateLimit>,
 }
 
 impl fmt::Debug for ScriptedPlatform {
@@ -112,6 +115,7 @@ impl ScriptedPlatform {
             in_flight: Cell::new(0),
             most_in_flight: Cell::new(0),
             remembers: true,
+            states: vec![],
         }
     }
 
@@ -136,6 +140,12 @@ impl ScriptedPlatform {
     /// Counting requests at another time.
     pub fn stamping(mut self, stamping: Stamping) -> Self {
         self.stamping = stamping;
+        self
+    }
+
+    /// With a head of each list's and sync's answer that states these limits.
+    pub fn stating(mut self, limits: &[RateLimit]) -> Self {
+        self.states = limits.to_vec();
         self
     }
 
@@ -227,6 +237,9 @@ impl ScriptedPlatform {
                 (Answer::Unavailable, Err(transient(FailureClass::Unavailable, "it said 503")))
             }
         };
+        if endpoint != Endpoint::Auth {
+            permit.heard(QuotaSignals { remaining: vec![], policies: self.states.clone() });
+        }
         permit.answered(answer);
         outcome
     }

@@ -149,7 +149,7 @@ proptest! {
     #[test]
     fn no_window_ever_holds_too_many(
         limits in collection::vec((1u32..10, 10u64..60_000), 1..=2),
-        share_of_window in 1u32..=58,
+        share_of_window in 1u32..=48,
         workers in 1usize..12,
         plans in plans(),
     ) {
@@ -167,7 +167,7 @@ proptest! {
         workers in 1usize..12,
         mut plans in plans(),
     ) {
-        plans.truncate(29);
+        plans.truncate(19);
         let limits: Vec<RateLimit> = limits.into_iter().map(|(n, window)| limit(n, ms(window))).collect();
         check(&limits, in_virtual_time(play(&limits, ms(longest), workers, plans)))?;
     }
@@ -181,7 +181,7 @@ proptest! {
         workers in 1usize..12,
         mut plans in plans(),
     ) {
-        plans.truncate(25);
+        plans.truncate(16);
         plans.iter_mut().for_each(|plan| plan.lies = None);
         let configured: Vec<RateLimit> = configured.into_iter().map(|(n, window)| limit(n, ms(window))).collect();
         let stated = limit(stated.0, ms(stated.1));

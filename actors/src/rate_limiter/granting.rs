@@ -1,0 +1,170 @@
+//! Who gets the next permit, and when: under every limit, the platform's own word, the breaker, and the lease.
+
+use super::*;
+
+impl RateLimiter {
+    /// Grants what can be granted, and sets the timer for the next.
+    pub(super) fn serve(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.timer.take() {
+            ctx.cancel_future(timer);
+        }
+        let mut quota_wait = None;
+        while let Some(queue) = self.first_in_line() {
+            let now = self.now();
+            match self.availability(now) {
+                (Availability::Now, _) if self.ledger.as_ref().is_some_and(|ledger| !ledger.allows(now)) => {
+                    quota_wait = Some(self.quota_wait(None, "the record of what was spent".to_owned()));
+                    break;
+                }
+                (Availability::Now, _) => self.grant(queue, now, ctx),
+                (Availability::At(due), because) => {
+                    let wait = due.saturating_sub(now);
+                    self.complain(now, wait, &because);
+                    self.timer = Some(ctx.run_later(wait, |limiter, ctx| limiter.serve(ctx)));
+                    quota_wait = Some(self.quota_wait(Some(due), because));
+                    break;
+                }
+                (Availability::AfterAnAnswer, because) => {
+                    quota_wait = Some(self.quota_wait(None, because));
+                    break;
+                }
+            }
+        }
+        self.extend_lease(ctx);
+        let requests = self.requests;
+        let latency = self.latencies.mean();
+        let breaker_open = self.breaker.is_open();
+        self.progress.send_modify(|progress| {
+            self.publish_limits(&mut progress.limits);
+            progress.requests = requests;
+            progress.latency = latency;
+            progress.quota = quota_wait;
+            progress.breaker_open = breaker_open;
+        });
+    }
+
+    /// A wait that nobody wants to sit through is not waited for.
+    fn complain(&mut self, now: Duration, wait: Duration, because: &str) {
+        let failing_for = self.breaker.open_for(now);
+        let Some(Patience { max_wait, alarm }) = &self.patience else { return };
+        if failing_for > *max_wait {
+            let message =
+                format!("the platform has failed for {} min without a break", failing_for.as_secs() / 60);
+            alarm.do_send(WaitIsTooLong { class: ProblemClass::PlatformUnavailable, message });
+        } else if wait > *max_wait {
+            let (minutes, most) = (wait.as_secs().div_ceil(60), max_wait.as_secs() / 60);
+            let message = format!(
+                "under {because} the next request may be sent in {minutes} min, and no wait may be longer than {most} min; \
+                 run it again then"
+            );
+            alarm.do_send(WaitIsTooLong { class: ProblemClass::QuotaExhausted, message });
+        } else {
+            return;
+        }
+        // Said once.
+        self.patience = None;
+    }
+
+    /// Records what may be sent next, before it is needed.
+    fn extend_lease(&mut self, ctx: &mut Context<Self>) {
+        let (now, waiting) = (self.now(), self.waiting());
+        if waiting == 0 {
+            return;
+        }
+        let allowed = self.allowances.left(now, self.departed).unwrap_or(u64::MAX);
+        let grantable = self.room(waiting).min(usize::try_from(allowed).unwrap_or(usize::MAX));
+        let Some(more) = self.ledger.as_ref().and_then(|ledger| ledger.due(now, grantable)) else { return };
+        let (counted, in_flight, stated) = (self.counted(), self.granted.len(), self.stated());
+        let Some(ledger) = &mut self.ledger else { return };
+        let (record, lease) = ledger.extend(now, more, counted.into_iter(), in_flight, stated);
+        ctx.spawn(record.into_actor(self).map(move |kept, limiter, ctx| {
+            let kept = matches!(kept, Ok(Ok(())));
+            if let Some(ledger) = &mut limiter.ledger {
+                ledger.conclude(kept.then_some(lease));
+            }
+            if kept {
+                limiter.serve(ctx);
+            } else {
+                // Its keeper panicked and comes back, or has told the pipeline why it cannot go on.
+                ctx.run_later(LEDGER_RETRY, |limiter, ctx| limiter.serve(ctx));
+            }
+        }));
+    }
+
+    /// The stamps of the longest window, which hold those of all others, after those that it has forgotten and that a
+    /// longer one may ask for.
+    pub(super) fn counted(&self) -> Vec<Duration> {
+        let (longest, now) = (self.longest(), self.now());
+        let forgotten = self.forgotten_by(longest, now);
+        let forgotten = forgotten.flat_map(|(at, count)| std::iter::repeat_n(at, count as usize));
+        forgotten.chain(longest.map(|log| log.settled(now)).unwrap_or_default()).collect()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.queues.iter().map(VecDeque::len).sum()
+    }
+
+    /// The first queue in which somebody still waits.
+    fn first_in_line(&mut self) -> Option<usize> {
+        for queue in &mut self.queues {
+            while queue.front().is_some_and(|waiting| waiting.reply.is_closed()) {
+                queue.pop_front();
+            }
+        }
+        self.queues.iter().position(|queue| !queue.is_empty())
+    }
+
+    /// When the next permit is due under all limits, and because of which.
+    fn availability(&self, now: Duration) -> (Availability, String) {
+        match self.breaker.leave(now) {
+            Leave::Granted => {}
+            Leave::At(until) => return (Availability::At(until), FAILING.to_owned()),
+            Leave::AfterTheProbe => return (Availability::AfterAnAnswer, FAILING.to_owned()),
+        }
+        if let Some(until) = self.cooling_until.filter(|until| *until > now) {
+            return (Availability::At(until), "the platform's 429".to_owned());
+        }
+        let mut latest = match self.allowances.availability(now, self.departed) {
+            Availability::Now => (Availability::Now, String::new()),
+            later => (later, "what the platform says is left".to_owned()),
+        };
+        for log in &self.logs {
+            let because = || log.limit().to_string();
+            latest = match (latest, log.availability(now)) {
+                (latest, Availability::Now) => latest,
+                ((Availability::At(a), _), Availability::At(b)) if b > a => (Availability::At(b), because()),
+                ((Availability::Now, _), at @ Availability::At(_)) => (at, because()),
+                (_, Availability::AfterAnAnswer) => return (Availability::AfterAnAnswer, because()),
+                (latest, _) => latest,
+            };
+        }
+        latest
+    }
+
+    /// Every log has room: takes one slot of each.
+    fn grant(&mut self, queue: usize, now: Duration, ctx: &mut Context<Self>) {
+        let Some(waiting) = self.queues[queue].pop_front() else { return };
+        let slot = self.new_slot();
+        for log in &mut self.logs {
+            let taken = log.take(now, slot);
+            debug_assert!(taken, "a log that had room a moment ago has it still");
+        }
+        if let Some(ledger) = &mut self.ledger {
+            ledger.spend();
+        }
+        self.breaker.enter();
+        self.granted.insert(slot, Granted { endpoint: waiting.endpoint, retry: waiting.retry, sent: None });
+        self.departed += 1;
+        let permit = Permit::new(slot, ctx.address().recipient());
+        // Refused, the permit is dropped, and so given back.
+        let _ = waiting.reply.send(Ok(permit));
+    }
+
+    fn quota_wait(&self, due: Option<Duration>, because: String) -> QuotaWait {
+        QuotaWait {
+            waiting: self.waiting(),
+            until: due.map(|due| self.origin + due.saturating_sub(self.past)),
+            because,
+        }
+    }
+}
