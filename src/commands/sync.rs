@@ -7,6 +7,7 @@ use std::time::Duration;
 use actors::model::AccountId;
 use actors::progress::Progress;
 use actors::report::{AccountReport, Report};
+use actors::retry_budget::RetryShare;
 use actors::retry_policy::RetryPolicy;
 use actors::settings::PipelineSettings;
 use indicatif::MultiProgress;
@@ -64,6 +65,7 @@ pub(super) fn pipeline_settings(
         concurrency: pipeline.concurrency,
         page_size: pipeline.page_size,
         retry: RetryPolicy { max_attempts: pipeline.max_attempts, ..RetryPolicy::default() },
+        retry_budget: Some(RetryShare::default()),
         batch: pipeline.batch,
         request_timeout,
         max_wait: pipeline.max_wait,
