@@ -1,4 +1,5 @@
-//! Whether a failed request is sent again, and after which wait. Pure: the caller sleeps.
+//! Whether a failed request is sent again, and after which wait: by the class of its failure, and while the run's budget
+//! lasts. Of no actor and no clock: the caller sleeps.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -180,7 +180,7 @@ pub struct PipelineSettings {
     pub page_size: NonZeroU32,
     /// How failed requests are repeated.
     pub retry: RetryPolicy,
-    /// How many repeats all of a run's requests may have together; none: as many as each may have.
+    /// How many repeats a run may make for each of its requests; none: no bound but each request's own.
     pub retry_budget: Option<RetryShare>,
     /// How the store batches.
     pub batch: BatchLimits,
