@@ -49,7 +49,8 @@ pub(crate) struct GaveUp {
 }
 
 impl Requester {
-    /// Makes the call as often as the retry policy and the run's budget allow; yields the answer and how many requests it took.
+    /// Makes the call as often as the retry policy and the run's budget allow; yields the answer and how many requests
+    /// it took.
     pub(crate) async fn request<T>(
         &self,
         endpoint: Endpoint,
