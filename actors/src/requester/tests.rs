@@ -305,19 +305,25 @@ fn a_login_that_the_budget_ends_says_so() {
 }
 
 #[test]
-fn the_probes_of_an_outage_draw_on_no_budget() {
-    in_virtual_time(async {
-        // Thirteen probes fail within an hour: after 30 s, 60, 120, 240, and then every five minutes.
-        let up_again = Instant::now() + HOUR;
-        let platform = lists(move |_| if Instant::now() < up_again { Play::Unavailable } else { Play::Well })
-            .token_life(24 * HOUR);
-        let budget = RetryBudget::new(Some(RetryShare::default()));
-        let scene = Scene::with_budget(budget.clone(), &[], platform, attempts(8));
-        let fetches: Vec<_> = (1..=12).map(|page| scene.fetch_for(2 * HOUR, page)).collect();
-        assert!(futures_util::future::join_all(fetches).await.iter().all(Result::is_ok));
-        let counts = scene.counts().await;
-        assert_eq!((counts.list - counts.retried, counts.retried > 12 + 12), (12, true), "{counts:?}");
-        // The login and the pages, less one repeat each.
-        assert_eq!((0..100).take_while(|_| budget.spend().is_ok()).count(), 10 + 13 - 12);
-    });
+fn the_probes_of_an_outage_draw_on_no_budget_whether_they_are_pages_or_logins() {
+    // Of 40 minutes, a token has to be renewed before the outage is over: then the login is the next probe.
+    for (life, logins) in [(24 * HOUR, 1), (HOUR * 2 / 3, 2)] {
+        in_virtual_time(async {
+            let up_again = Instant::now() + HOUR;
+            let platform = ScriptedPlatform::obliging(100).token_life(life).playing(move |call| {
+                let first_login = call.endpoint == Endpoint::Auth && call.number == 0;
+                if first_login || Instant::now() >= up_again { Play::Well } else { Play::Unavailable }
+            });
+            let budget = RetryBudget::new(Some(RetryShare::default()));
+            let scene = Scene::with_budget(budget.clone(), &[], platform, attempts(8));
+            let fetches: Vec<_> = (1..=12).map(|page| scene.fetch_for(2 * HOUR, page)).collect();
+            assert!(futures_util::future::join_all(fetches).await.iter().all(Result::is_ok));
+            let counts = scene.counts().await;
+            // Thirteen probes fail within an hour: after 30 s, 60, 120, 240, and then every five minutes.
+            assert!(counts.retried >= 12 + 13, "{counts:?}");
+            assert_eq!(counts.auth > 2, logins > 1, "{counts:?}");
+            // The logins and the pages, less one repeat for each page.
+            assert_eq!((0..100).take_while(|_| budget.spend().is_ok()).count(), 10 + logins + 12 - 12);
+        });
+    }
 }
