@@ -91,6 +91,16 @@ pub struct PipelineArgs {
     /// [default: 8]
     #[arg(long, value_name = "N")]
     pub max_attempts: Option<String>,
+    /// Attempts that may fail in one way, and the waits after them, such as timeout=4/1s/30s or rejected=2; repeatable
+    /// or comma-separated. CLASS is timeout, connection, unavailable (5xx), unparsable or rejected (4xx); the first wait
+    /// is up to BASE, then twice that and so on up to CAP [env: CAMPAIGN_SYNC_RETRY]
+    /// [default: as many as --max-attempts, but 1 of rejected; 250ms; 20s]
+    #[arg(long, value_name = "CLASS=ATTEMPTS[/BASE[/CAP]]")]
+    pub retry: Vec<String>,
+    /// Repeats that a run may make for each of its requests, beside ten to begin with; or none for no bound
+    /// [env: CAMPAIGN_SYNC_RETRY_BUDGET] [default: 1]
+    #[arg(long, value_name = "SHARE")]
+    pub retry_budget: Option<String>,
     /// Campaigns that one transaction stores at most [env: CAMPAIGN_SYNC_BATCH_SIZE] [default: 500]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<String>,

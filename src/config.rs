@@ -15,6 +15,7 @@ mod plan;
 mod problem;
 mod rate_limit;
 mod reader;
+mod retry;
 pub(crate) mod setting;
 mod source;
 mod text;
@@ -24,6 +25,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use actors::model::AccountId;
+use actors::retry_budget::RetryShare;
+use actors::retry_policy::RetryPolicy;
 use actors::settings::{BatchLimits, Concurrency};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -106,8 +109,10 @@ pub struct PipelineConfig {
     pub page_size: NonZeroU32,
     /// Where the limits come from.
     pub rate_limits: RateLimits,
-    /// Of one request, 1 to 100.
-    pub max_attempts: NonZeroU32,
+    /// How failed requests are repeated: at most 100 attempts of one.
+    pub retry: RetryPolicy,
+    /// Repeats that a run may make for each of its requests, 0 to 99; none: no bound.
+    pub retry_budget: Option<RetryShare>,
     /// Campaigns that one transaction stores at most, and how long it waits for them.
     pub batch: BatchLimits,
     /// The longest that a run is kept waiting, by a limit or by a platform that fails; 1 s to 31 days.
@@ -287,6 +292,9 @@ fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConf
     let rate_limits = rate_limits(reader, &setting::RATE_LIMIT, &args.rate_limit, rate_limit::parse_or_auto);
     let max_attempts = number::from_one_to(MAX_ATTEMPTS);
     let max_attempts = reader.optional(&setting::MAX_ATTEMPTS, args.max_attempts.as_deref(), max_attempts);
+    let retry = retry(reader, &args.retry, max_attempts);
+    let retry_budget =
+        reader.optional(&setting::RETRY_BUDGET, args.retry_budget.as_deref(), bounded::retry_budget);
     let batch_size = reader.optional(&setting::BATCH_SIZE, args.batch_size.as_deref(), bounded::batch_size);
     let batch_linger =
         reader.optional(&setting::BATCH_LINGER, args.batch_linger.as_deref(), bounded::batch_linger);
@@ -296,7 +304,8 @@ fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConf
         concurrency: concurrency?,
         page_size: page_size?,
         rate_limits: rate_limits?,
-        max_attempts: max_attempts?,
+        retry: retry?,
+        retry_budget: retry_budget?,
         batch: bounded::batch(batch_size?, batch_linger?),
         max_wait: max_wait?,
     })
@@ -315,6 +324,15 @@ fn rate_limits<T>(
 ) -> Option<T> {
     let joined = (!flags.is_empty()).then(|| flags.join(","));
     reader.optional(setting, joined.as_deref(), parse)
+}
+
+/// The flag may be repeated: the same as by commas.
+fn retry(reader: &mut Reader<'_>, flags: &[String], max_attempts: Option<NonZeroU32>) -> Option<RetryPolicy> {
+    // Beside a bound that is wrong itself, whatever any bound could allow is right.
+    let max_attempts = max_attempts.or(NonZeroU32::new(MAX_ATTEMPTS))?;
+    let joined = (!flags.is_empty()).then(|| flags.join(","));
+    let policy = reader.optional(&setting::RETRY, joined.as_deref(), retry::parse(max_attempts));
+    Some(policy.unwrap_or(RetryPolicy { max_attempts, ..RetryPolicy::default() }))
 }
 
 fn database(reader: &mut Reader<'_>, flag: Option<&str>) -> DatabaseConfig {

@@ -17,6 +17,7 @@ use crate::model::{AccessToken, Login};
 use crate::permit::Endpoint;
 use crate::ports::{Platform, PlatformError};
 use crate::rate_limiter::{CoolDown, RateLimiter, acquire_permit};
+use crate::retry_budget::RetryBudget;
 use crate::retry_policy::{Attempts, RetryPolicy, Verdict};
 
 /// A token is renewed when this share of its life is over, while it still works.
@@ -74,6 +75,7 @@ pub(crate) struct AuthActor<P> {
     platform: Rc<P>,
     limiter: Addr<RateLimiter>,
     retry: RetryPolicy,
+    budget: RetryBudget,
     jitter: Jitter,
     current: Option<Arc<IssuedToken>>,
     logins: u64,
@@ -88,12 +90,14 @@ impl<P: Platform> AuthActor<P> {
         platform: Rc<P>,
         limiter: Addr<RateLimiter>,
         retry: RetryPolicy,
+        budget: RetryBudget,
         jitter: Jitter,
     ) -> Self {
         Self {
             platform,
             limiter,
             retry,
+            budget,
             jitter,
             current: None,
             logins: 0,
@@ -109,7 +113,7 @@ impl<P: Platform> AuthActor<P> {
         }
         self.login_in_progress = true;
         let (platform, limiter) = (self.platform.clone(), self.limiter.clone());
-        let (attempts, jitter) = (Attempts::new(self.retry), self.jitter.clone());
+        let (attempts, jitter) = (Attempts::new(self.retry, self.budget.clone()), self.jitter.clone());
         let login = log_in(platform, limiter, attempts, jitter).instrument(info_span!("login"));
         ctx.spawn(login.into_actor(self).map(|outcome, actor, _| actor.conclude(outcome)));
     }
@@ -158,7 +162,8 @@ pub(crate) async fn log_in<P: Platform>(
     loop {
         let permit = acquire_permit(&limiter, Endpoint::Auth, attempts.made() > 0).await;
         let permit = permit.map_err(|_| AuthError::Stopped)?;
-        let begun = Instant::now();
+        attempts.go();
+        let (begun, probe) = (Instant::now(), permit.is_probe());
         let error = match platform.login(permit).await {
             Ok(login) => return Ok((begun, login)),
             Err(PlatformError::Unauthorized { message }) => return Err(AuthError::Refused(message)),
@@ -167,14 +172,15 @@ pub(crate) async fn log_in<P: Platform>(
         if let PlatformError::Throttled { retry_after } = error {
             limiter.do_send(CoolDown { retry_after });
         }
-        match attempts.judge(&error) {
+        match attempts.judge(&error, probe) {
             Verdict::Again { wait_up_to } => {
                 let wait = jitter.up_to(wait_up_to);
                 warn!(%error, attempts = attempts.made(), wait_ms = wait.as_millis() as u64, "login failed, trying again");
                 sleep(wait).await;
             }
-            Verdict::GiveUp { .. } => {
-                return Err(AuthError::Failed(format!("{error} ({} attempts)", attempts.made())));
+            Verdict::GiveUp { over_budget, .. } => {
+                let reason = over_budget.map(|over| format!("; {over}")).unwrap_or_default();
+                return Err(AuthError::Failed(format!("{error} ({} attempts){reason}", attempts.made())));
             }
         }
     }

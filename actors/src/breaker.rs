@@ -72,11 +72,11 @@ impl Breaker {
         self.open_since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
     }
 
-    /// A request goes.
-    pub(crate) fn enter(&mut self) {
-        if let State::Open { pause, .. } | State::HalfOpen { pause, .. } = self.state {
-            self.state = State::HalfOpen { probing: true, pause };
-        }
+    /// A request goes. True if it is a probe.
+    pub(crate) fn enter(&mut self) -> bool {
+        let (State::Open { pause, .. } | State::HalfOpen { pause, .. }) = self.state else { return false };
+        self.state = State::HalfOpen { probing: true, pause };
+        true
     }
 
     /// A request that was let through was not sent after all.
@@ -150,6 +150,7 @@ mod tests {
         let mut breaker = Breaker::new();
         assert!((0..11).all(|_| !breaker.failed(s(0))));
         assert_eq!(breaker.leave(s(0)), Leave::Granted);
+        assert!(!breaker.enter(), "no probe yet");
         assert!(breaker.failed(s(5)));
         assert_eq!(breaker.leave(s(5)), Leave::At(s(35)));
         assert_eq!(breaker.leave(s(35)), Leave::Granted);
@@ -174,7 +175,7 @@ mod tests {
         let mut now = s(30);
         for pause in [60, 120, 240, 300, 300] {
             assert_eq!(breaker.leave(now), Leave::Granted);
-            breaker.enter();
+            assert!(breaker.enter());
             assert_eq!(breaker.leave(now), Leave::AfterTheProbe);
             assert!(breaker.failed(now));
             assert_eq!(breaker.leave(now), Leave::At(now + s(pause)));

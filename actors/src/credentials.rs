@@ -14,6 +14,7 @@ use crate::ports::Platform;
 use crate::progress::{LimitInUse, Progress};
 use crate::rate_limiter::RateLimiter;
 use crate::requester::{RequestError, Requester};
+use crate::retry_budget::RetryBudget;
 use crate::retry_policy::{Attempts, RetryPolicy};
 use crate::settings::PipelineSettings;
 use crate::supervision::spawn_child;
@@ -27,7 +28,8 @@ pub async fn check_credentials<P: Platform>(platform: Rc<P>, retry: RetryPolicy)
     let progress = Rc::new(watch::Sender::new(Progress::default()));
     let unlimited = RateLimiter::new(&[], Duration::ZERO, jitter.clone(), progress);
     let (limiter, life) = spawn_child(|_| unlimited);
-    let outcome = timeout(PATIENCE, log_in(platform, limiter, Attempts::new(retry), jitter)).await;
+    let attempts = Attempts::new(retry, RetryBudget::new(None));
+    let outcome = timeout(PATIENCE, log_in(platform, limiter, attempts, jitter)).await;
     life.abort();
     match outcome {
         Ok(login) => login.map(|_| ()).map_err(|error| error.to_string()),
@@ -53,13 +55,17 @@ pub struct Probe {
 pub async fn probe<P: Platform>(settings: &PipelineSettings, platform: Rc<P>) -> Result<Probe, String> {
     let jitter = Jitter::seeded(settings.seed);
     let progress = Rc::new(watch::Sender::new(Progress::default()));
-    let sent = progress.subscribe();
-    let limiter = RateLimiter::new(&settings.rate_limits, settings.request_timeout, jitter.clone(), progress)
+    let limits = &settings.rate_limits;
+    let limiter = RateLimiter::new(limits, settings.request_timeout, jitter.clone(), progress.clone())
         .until_stated(settings.adopt_stated_limits);
     let (limiter, limiter_life) = spawn_child(|_| limiter);
-    let auth = AuthActor::new(platform.clone(), limiter.clone(), settings.retry, jitter.clone());
+    // A login and a page: their attempts are bound enough.
+    let budget = RetryBudget::new(None);
+    let auth =
+        AuthActor::new(platform.clone(), limiter.clone(), settings.retry, budget.clone(), jitter.clone());
     let (auth, auth_life) = spawn_child(|_| auth);
-    let requester = Requester { auth: auth.recipient(), limiter, retry: settings.retry, jitter };
+    let (auth, sent) = (auth.recipient(), progress.clone());
+    let requester = Requester { auth, limiter, retry: settings.retry, budget, progress, jitter };
     let mut latency = Duration::ZERO;
     let first = PageRequest { page: 1, limit: settings.page_size };
     let call = async |permit, token: Arc<IssuedToken>| {

@@ -30,6 +30,7 @@ pub mod lower_bound;
 pub mod permit;
 pub mod quota_signals;
 mod rate_limiter;
+pub mod retry_budget;
 pub mod retry_policy;
 mod sliding_log;
 mod stamp_rule;

@@ -64,20 +64,26 @@ pub(crate) enum Fate {
 #[derive(Debug)]
 pub struct Permit {
     slot: u64,
+    probe: bool,
     sent: bool,
     /// None once the fate is told.
     limiter: Option<Recipient<PermitEvent>>,
 }
 
 impl Permit {
-    pub(crate) fn new(slot: u64, limiter: Recipient<PermitEvent>) -> Self {
-        Self { slot, sent: false, limiter: Some(limiter) }
+    pub(crate) fn new(slot: u64, probe: bool, limiter: Recipient<PermitEvent>) -> Self {
+        Self { slot, probe, sent: false, limiter: Some(limiter) }
+    }
+
+    /// Whether the circuit breaker let it through only to see how the platform is.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.probe
     }
 
     /// A permit of no limiter, for tests of a platform's client on its own.
     #[cfg(feature = "testing")]
     pub fn for_test() -> Self {
-        Self { slot: 0, sent: false, limiter: None }
+        Self { slot: 0, probe: false, sent: false, limiter: None }
     }
 
     /// To be called when the request leaves; before that, a dropped permit is given back.

@@ -194,6 +194,8 @@ pub enum ProblemClass {
     Throttled,
     /// The platform states a limit that the configured ones do not keep.
     RateLimitTooHigh,
+    /// Requests failed so often that some were not tried again.
+    RetryBudgetExhausted,
     /// An actor failed more often than it is restarted.
     RestartIntensityExceeded,
     /// The limit leaves nothing for longer than a run may be kept waiting.

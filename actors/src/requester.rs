@@ -1,6 +1,7 @@
 //! One request to the platform, until it is answered or given up: token, permit, call, retry.
 //! While it waits, for whatever, it holds nothing: no permit, no connection.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -13,8 +14,10 @@ use crate::jitter::Jitter;
 use crate::model::FailureClass;
 use crate::permit::{Endpoint, Permit};
 use crate::ports::PlatformError;
+use crate::progress::ProgressSender;
 use crate::rate_limiter::{CoolDown, RateLimiter, acquire_permit};
-use crate::retry_policy::{Attempts, RetryPolicy, Verdict};
+use crate::retry_budget::RetryBudget;
+use crate::retry_policy::{Attempts, RetryPolicy, Verdict, longest_wait};
 use crate::settings::MAX_EXPIRED;
 
 /// Whom a request asks for its token and its permit. Cheap to clone.
@@ -23,6 +26,9 @@ pub(crate) struct Requester {
     pub(crate) auth: Recipient<GetToken>,
     pub(crate) limiter: Addr<RateLimiter>,
     pub(crate) retry: RetryPolicy,
+    pub(crate) budget: RetryBudget,
+    /// Knows the limits that are kept by now.
+    pub(crate) progress: Rc<ProgressSender>,
     pub(crate) jitter: Jitter,
 }
 
@@ -47,18 +53,20 @@ pub(crate) struct GaveUp {
 }
 
 impl Requester {
-    /// Makes the call as often as the retry policy allows; yields the answer and how many requests it took.
+    /// Makes the call as often as the retry policy and the run's budget allow; yields the answer and how many requests
+    /// it took.
     pub(crate) async fn request<T>(
         &self,
         endpoint: Endpoint,
         mut call: impl AsyncFnMut(Permit, Arc<IssuedToken>) -> Result<T, PlatformError>,
     ) -> Result<(T, u32), RequestError> {
-        let mut attempts = Attempts::new(self.retry);
+        let mut attempts = Attempts::new(self.retry, self.budget.clone());
         let mut refused = None;
         let mut first_failed_at = None;
         loop {
             let (token, permit) = self.enter(endpoint, attempts.made() > 0, refused.take()).await?;
-            let generation = token.access.generation;
+            attempts.go();
+            let (generation, probe) = (token.access.generation, permit.is_probe());
             let error = match call(permit, token).await {
                 Ok(answer) => return Ok((answer, attempts.made() + 1)),
                 Err(error) => error,
@@ -71,15 +79,17 @@ impl Requester {
                 PlatformError::Unauthorized { .. } => refused = Some(generation),
                 _ => {}
             }
-            match attempts.judge(&error) {
+            match attempts.judge(&error, probe) {
                 Verdict::Again { wait_up_to } => {
-                    let wait = self.jitter.up_to(wait_up_to);
+                    let longest = longest_wait(self.progress.borrow().limits.iter().map(|kept| kept.limit));
+                    let wait = self.jitter.up_to(wait_up_to.min(longest));
                     debug!(%error, attempts = attempts.made(), wait_ms = wait.as_millis() as u64, "request failed, trying again");
                     sleep(wait).await;
                 }
-                Verdict::GiveUp { class } => {
-                    let (message, attempts) = (error.to_string(), attempts.made());
-                    warn!(%error, attempts, "request given up");
+                Verdict::GiveUp { class, over_budget } => {
+                    let reason = over_budget.map(|over| format!("; {over}")).unwrap_or_default();
+                    let (message, attempts) = (format!("{error}{reason}"), attempts.made());
+                    warn!(error = message, attempts, "request given up");
                     return Err(RequestError::GaveUp(GaveUp { class, message, attempts, first_failed_at }));
                 }
             }

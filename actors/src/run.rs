@@ -22,6 +22,7 @@ use crate::progress::{LimitSource, Progress, ProgressSender};
 use crate::rate_limiter::{RateLimiter, SettleSpent};
 use crate::report::{AccountReport, CampaignCounts, LimitKept, Problem, ProblemClass, RestartCounts, Status};
 use crate::requester::Requester;
+use crate::retry_budget::RetryBudget;
 use crate::settings::{PipelineSettings, RateLimit, RestartIntensity};
 use crate::store_actor::StoreActor;
 use crate::supervision::{ActorKind, guard, spawn_child};
@@ -69,10 +70,13 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     };
     let span = info_span!("run", account = %account, run = %run.id);
     let watched = progress.subscribe();
-    let hiring = Hiring { settings: &settings, run: &run, spent, progress: Rc::new(progress) };
+    let budget = RetryBudget::new(settings.retry_budget);
+    let hiring =
+        Hiring { settings: &settings, run: &run, spent, budget: budget.clone(), progress: Rc::new(progress) };
     let sync = sync(hiring, platform, store.clone(), shutdown, on_hired);
     let (outcome, duration) = sync.instrument(span.clone()).await;
     let mut report = report(&settings, Some(&run), outcome, &watched.borrow(), duration);
+    report.problems.extend(budget.problem());
     if let Err(cause) = finish(&*store, &run, &report).instrument(span).await {
         let message = format!("the run's report could not be stored: {cause}");
         report.problems.push(Problem { class: ProblemClass::StoreFailed, message });
@@ -152,6 +156,7 @@ struct Hiring<'a> {
     settings: &'a PipelineSettings,
     run: &'a Run,
     spent: Spent,
+    budget: RetryBudget,
     progress: Rc<ProgressSender>,
 }
 
@@ -163,7 +168,7 @@ impl Hiring<'_> {
         pipeline: &Addr<Pipeline>,
         tasks: &mut Tasks,
     ) -> Crew {
-        let Self { settings, run, spent, progress } = self;
+        let Self { settings, run, spent, budget, progress } = self;
         let one = RestartIntensity::SINGLETON;
         let jitter = Jitter::seeded(settings.seed);
         let supervisor = || pipeline.clone().recipient();
@@ -181,11 +186,12 @@ impl Hiring<'_> {
             .with_ledger(Ledger::new(store.clone().recipient(), limits), spent);
         let limiter = tasks.keep(guard(ActorKind::RateLimiter, one, supervisor(), limiter));
 
-        let auth = AuthActor::new(platform.clone(), limiter.clone(), retry, jitter.clone());
+        let auth = AuthActor::new(platform.clone(), limiter.clone(), retry, budget.clone(), jitter.clone());
         let auth: Recipient<GetToken> =
             tasks.keep(guard(ActorKind::Auth, one, supervisor(), auth)).recipient();
 
-        let requester = Requester { auth, limiter: limiter.clone(), retry, jitter };
+        let (budget, progress) = (budget.clone(), progress.clone());
+        let requester = Requester { auth, limiter: limiter.clone(), retry, budget, progress, jitter };
         let pager = PagerActor { platform: platform.clone(), requester: requester.clone() };
         let pager = tasks.keep(guard(ActorKind::Pager, one, supervisor(), pager)).recipient();
 

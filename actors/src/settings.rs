@@ -7,6 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::model::AccountId;
+use crate::retry_budget::RetryShare;
 use crate::retry_policy::RetryPolicy;
 
 /// A value outside of what a setting allows.
@@ -181,6 +182,8 @@ pub struct PipelineSettings {
     pub page_size: NonZeroU32,
     /// How failed requests are repeated.
     pub retry: RetryPolicy,
+    /// How many repeats a run may make for each of its requests; none: no bound but each request's own.
+    pub retry_budget: Option<RetryShare>,
     /// How the store batches.
     pub batch: BatchLimits,
     /// The longest that one attempt takes, connect to last byte. A request that was dropped in flight counts

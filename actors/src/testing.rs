@@ -32,6 +32,7 @@ use crate::progress::{Progress, ProgressSender};
 use crate::quota_signals::QuotaSignals;
 use crate::rate_limiter::RateLimiter;
 use crate::report::AccountReport;
+use crate::retry_budget::RetryShare;
 use crate::retry_policy::RetryPolicy;
 use crate::run::run_with;
 use crate::settings::{BatchLimits, Concurrency, PipelineSettings, RateLimit};
@@ -56,6 +57,7 @@ pub fn settings() -> PipelineSettings {
         concurrency: Concurrency::new(8).expect("in range"),
         page_size: NonZeroU32::new(10).expect("not zero"),
         retry: RetryPolicy::default(),
+        retry_budget: Some(RetryShare::default()),
         batch: BatchLimits::new(50, Duration::from_millis(200)).expect("in range"),
         request_timeout: Duration::from_secs(10),
         max_wait: Duration::from_secs(365 * 86_400),
@@ -108,7 +110,7 @@ pub async fn run_with_limiter_panics<P: Platform, S: Store>(
 pub fn overheard_permit() -> (Permit, Rc<RefCell<Vec<QuotaSignals>>>) {
     let heard = Rc::new(RefCell::new(vec![]));
     let listener = Listener(heard.clone()).start();
-    (Permit::new(0, listener.recipient()), heard)
+    (Permit::new(0, false, listener.recipient()), heard)
 }
 
 struct Listener(Rc<RefCell<Vec<QuotaSignals>>>);

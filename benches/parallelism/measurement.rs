@@ -6,6 +6,7 @@ use std::time::Duration;
 use actors::model::AccountId;
 use actors::progress::Progress;
 use actors::report::AccountReport;
+use actors::retry_budget::RetryShare;
 use actors::retry_policy::RetryPolicy;
 use actors::settings::{BatchLimits, Concurrency, PipelineSettings};
 use tokio::sync::watch;
@@ -80,6 +81,7 @@ pub(crate) fn settings(cell: &Cell, account: AccountId) -> PipelineSettings {
         concurrency: Concurrency::new(cell.concurrency).expect("a concurrency of the matrix is in range"),
         page_size: NonZeroU32::new(PAGE_SIZE).expect("a page is not empty"),
         retry: RetryPolicy::default(),
+        retry_budget: Some(RetryShare::default()),
         batch: BatchLimits::new(500, Duration::from_millis(200)).expect("the program's default is in range"),
         request_timeout: REQUEST_TIMEOUT,
         seed: 1,

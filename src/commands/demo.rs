@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use actors::model::AccountId;
+use actors::retry_budget::RetryShare;
 use actors::retry_policy::RetryPolicy;
 use actors::settings;
 use anyhow::Context;
@@ -64,7 +65,8 @@ pub async fn run(
         concurrency: config.concurrency,
         page_size: PAGE_SIZE,
         rate_limits: RateLimits::Fixed(vec![settings::RateLimit::new(10, WINDOW)?]),
-        max_attempts: RetryPolicy::default().max_attempts,
+        retry: RetryPolicy::default(),
+        retry_budget: Some(RetryShare::default()),
         batch: settings::BatchLimits::new(500, Duration::from_millis(200))?,
     };
     let introduction =

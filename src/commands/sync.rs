@@ -7,7 +7,6 @@ use std::time::Duration;
 use actors::model::AccountId;
 use actors::progress::Progress;
 use actors::report::{AccountReport, Report};
-use actors::retry_policy::RetryPolicy;
 use actors::settings::PipelineSettings;
 use indicatif::MultiProgress;
 use tokio::sync::watch;
@@ -64,7 +63,8 @@ pub(super) fn pipeline_settings(
         adopt_stated_limits: pipeline.rate_limits == RateLimits::Auto,
         concurrency: pipeline.concurrency,
         page_size: pipeline.page_size,
-        retry: RetryPolicy { max_attempts: pipeline.max_attempts, ..RetryPolicy::default() },
+        retry: pipeline.retry,
+        retry_budget: pipeline.retry_budget,
         batch: pipeline.batch,
         request_timeout,
         max_wait: pipeline.max_wait,

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use actors::retry_budget::RetryShare;
 use actors::settings::{BatchLimits, Concurrency};
 
 use super::duration;
@@ -13,6 +14,15 @@ use super::problem::Refusal;
 pub(super) fn concurrency(text: &str) -> Result<Concurrency, Refusal> {
     let number = number::digits(text).and_then(|number| Concurrency::new(number).ok());
     number.ok_or_else(|| Refusal::new("a whole number from 1 to 1024"))
+}
+
+/// Repeats that a run may make for each request, or `none`.
+pub(super) fn retry_budget(text: &str) -> Result<Option<RetryShare>, Refusal> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let share = text.parse().ok().and_then(|share| RetryShare::new(share).ok());
+    share.map(Some).ok_or_else(|| Refusal::new("a number from 0 to 99 such as 0.5, or none"))
 }
 
 /// A size that a batch can have, whatever its linger.
@@ -56,6 +66,16 @@ mod tests {
         let (from, to) = whole(batch_size("").expect_err("empty"));
         assert_eq!((batch_size(&from.to_string()), batch_size(&to.to_string())), (Ok(from), Ok(to)));
         assert!(batch_size(&(from - 1).to_string()).is_err() && batch_size(&(to + 1).to_string()).is_err());
+
+        let refusal = retry_budget("").expect_err("empty").allowed;
+        assert!(refusal.starts_with("a number from 0 to 99 such as 0.5, or none"), "{refusal}");
+        assert_eq!(retry_budget("none"), Ok(None));
+        for share in [0.0, 0.5, 99.0] {
+            assert_eq!(retry_budget(&share.to_string()), Ok(RetryShare::new(share).ok()));
+        }
+        for wrong in ["-0.1", "99.1", "NaN", "inf", "half", "1/request"] {
+            assert!(retry_budget(wrong).is_err(), "{wrong}");
+        }
 
         let refusal = batch_linger("60001ms").expect_err("too long").allowed;
         assert!(refusal.starts_with("a duration from 0s to 1min,"), "{refusal}");

@@ -42,6 +42,9 @@ pub(crate) const REQUEST_TIMEOUT: Setting =
     setting("--request-timeout", Some("CAMPAIGN_SYNC_REQUEST_TIMEOUT"), Some("10s"));
 pub(crate) const MAX_ATTEMPTS: Setting =
     setting("--max-attempts", Some("CAMPAIGN_SYNC_MAX_ATTEMPTS"), Some("8"));
+pub(crate) const RETRY: Setting = setting("--retry", Some("CAMPAIGN_SYNC_RETRY"), None);
+pub(crate) const RETRY_BUDGET: Setting =
+    setting("--retry-budget", Some("CAMPAIGN_SYNC_RETRY_BUDGET"), Some("1"));
 pub(crate) const BATCH_SIZE: Setting = setting("--batch-size", Some("CAMPAIGN_SYNC_BATCH_SIZE"), Some("500"));
 pub(crate) const BATCH_LINGER: Setting =
     setting("--batch-linger", Some("CAMPAIGN_SYNC_BATCH_LINGER"), Some("200ms"));
@@ -54,7 +57,7 @@ pub(crate) const LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), S
 pub(crate) const DEMO_LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("warn"));
 
 /// All that can stand in the environment and be shown.
-pub(crate) const SETTINGS: [&Setting; 14] = [
+pub(crate) const SETTINGS: [&Setting; 16] = [
     &API_URL,
     &EMAIL,
     &ACCOUNT,
@@ -63,6 +66,8 @@ pub(crate) const SETTINGS: [&Setting; 14] = [
     &RATE_LIMIT,
     &REQUEST_TIMEOUT,
     &MAX_ATTEMPTS,
+    &RETRY,
+    &RETRY_BUDGET,
     &BATCH_SIZE,
     &BATCH_LINGER,
     &MAX_WAIT,

@@ -47,6 +47,16 @@ fn mock(flags: &str, variables: &[(&str, &str)]) -> Result<MockPlatformConfig, I
     MockPlatformConfig::load(&args, &environment(variables, ""))
 }
 
+/// Of 12 attempts, so many of them for timeouts, after 1 s to 2 s, and for rejections, and all for connections.
+fn policy(timeouts: u32, rejections: u32) -> RetryPolicy {
+    let mut policy = RetryPolicy { max_attempts: NonZeroU32::new(12).unwrap(), ..RetryPolicy::default() };
+    policy.timeout.attempts = NonZeroU32::new(timeouts);
+    (policy.timeout.base, policy.timeout.cap) = (Duration::from_secs(1), Duration::from_secs(2));
+    policy.rejected.attempts = NonZeroU32::new(rejections);
+    policy.connection.attempts = NonZeroU32::new(12);
+    policy
+}
+
 fn limit(requests: u32, seconds: u64) -> RateLimit {
     RateLimit::new(requests, Duration::from_secs(seconds)).unwrap()
 }
@@ -64,7 +74,8 @@ fn the_defaults_are_those_of_the_contract() {
         concurrency: Concurrency::new(16).unwrap(),
         page_size: NonZeroU32::new(10).unwrap(),
         rate_limits: RateLimits::Fixed(vec![limit(10, 60)]),
-        max_attempts: NonZeroU32::new(8).unwrap(),
+        retry: RetryPolicy::default(),
+        retry_budget: Some(RetryShare::new(1.0).unwrap()),
         batch: BatchLimits::new(500, Duration::from_millis(200)).unwrap(),
     };
     assert_eq!(config.pipeline, pipeline);
@@ -78,7 +89,7 @@ fn the_defaults_are_those_of_the_contract() {
 fn every_flag_reaches_its_setting() {
     let flags = "--api-url http://localhost:1/ --email bob@example.com --account acme --concurrency 2 \
         --page-size 3 --rate-limit 4/5s --rate-limit 6/7m,8/9h --request-timeout 11s --max-attempts 12 \
-        --batch-size 13 --batch-linger 14ms --max-wait 16s --report json --log-format json --log-level debug --no-migrate \
+        --retry timeout=9/1s/2s --retry rejected=10,connection=12 --retry-budget 0.5 --batch-size 13 --batch-linger 14ms --max-wait 16s --report json --log-format json --log-level debug --no-migrate \
         --database-url host=db";
     let config = run(flags, &[], "").unwrap();
     assert_eq!(config.platform.api_url.as_str(), "http://localhost:1/");
@@ -90,7 +101,8 @@ fn every_flag_reaches_its_setting() {
         concurrency: Concurrency::new(2).unwrap(),
         page_size: NonZeroU32::new(3).unwrap(),
         rate_limits: RateLimits::Fixed(vec![limit(4, 5), limit(6, 420), limit(8, 32_400)]),
-        max_attempts: NonZeroU32::new(12).unwrap(),
+        retry: policy(9, 10),
+        retry_budget: Some(RetryShare::new(0.5).unwrap()),
         batch: BatchLimits::new(13, Duration::from_millis(14)).unwrap(),
     };
     assert_eq!(config.pipeline, pipeline);
@@ -109,6 +121,8 @@ fn every_variable_reaches_its_setting() {
         ("CAMPAIGN_SYNC_RATE_LIMIT", "none"),
         ("CAMPAIGN_SYNC_REQUEST_TIMEOUT", "11s"),
         ("CAMPAIGN_SYNC_MAX_ATTEMPTS", "12"),
+        ("CAMPAIGN_SYNC_RETRY", "timeout=9/1s/2s,rejected=10,connection=12"),
+        ("CAMPAIGN_SYNC_RETRY_BUDGET", "none"),
         ("CAMPAIGN_SYNC_BATCH_SIZE", "13"),
         ("CAMPAIGN_SYNC_BATCH_LINGER", "14ms"),
         ("CAMPAIGN_SYNC_MAX_WAIT", "16s"),
@@ -125,7 +139,8 @@ fn every_variable_reaches_its_setting() {
         concurrency: Concurrency::new(2).unwrap(),
         page_size: NonZeroU32::new(3).unwrap(),
         rate_limits: RateLimits::Fixed(vec![]),
-        max_attempts: NonZeroU32::new(12).unwrap(),
+        retry: policy(9, 10),
+        retry_budget: None,
         batch: BatchLimits::new(13, Duration::from_millis(14)).unwrap(),
     };
     assert_eq!(config.pipeline, pipeline);
@@ -209,6 +224,22 @@ fn each_setting_keeps_its_range() {
             assert!(problems.len() == 1 && problems[0].starts_with(flag), "{problems:?}");
         }
     }
+}
+
+#[test]
+fn a_retry_that_cannot_be_is_named_with_its_source_its_value_and_what_is_allowed() {
+    let variables = [("CAMPAIGN_SYNC_RETRY_BUDGET", "-1")];
+    let problems = run("--max-attempts 5 --retry timeout=6", &variables, "").unwrap_err();
+    let wanted = [
+        r#"--retry must be CLASS=ATTEMPTS[/BASE[/CAP]] such as timeout=4/1s/30s or rejected=2, each class once, several by commas (CLASS of timeout, connection, unavailable, unparsable, rejected; ATTEMPTS from 1 to 5, which is --max-attempts; BASE from 0s and CAP from BASE to 5min), not "timeout=6" (flag --retry)"#,
+        r#"--retry-budget must be a number from 0 to 99 such as 0.5, or none, not "-1" (environment variable CAMPAIGN_SYNC_RETRY_BUDGET)"#,
+    ];
+    assert_eq!(problems, wanted);
+    // A class that is repeated is so over all flags; a wrong bound is not reported twice.
+    assert_eq!(run("--retry timeout=2 --retry timeout=3", &[], "").unwrap_err().len(), 1);
+    assert_eq!(run("--max-attempts 0 --retry timeout=6", &[], "").unwrap_err().len(), 1);
+    let twenty = run("--max-attempts 20", &[], "").unwrap().pipeline.retry;
+    assert_eq!((twenty.max_attempts.get(), twenty.unavailable.attempts), (20, None));
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! How often a request has to be made, and how long is waited in between. Each attempt fails with the same chance.
+//! How often a request has to be made, and how long is waited in between. Each attempt fails with the same chance, and
+//! as the platform being unavailable. What the run's retry budget denies is left out: where it denies anything, the
+//! estimate is that of a run without it.
 
 use actors::retry_policy::RetryPolicy;
 
@@ -15,15 +17,16 @@ pub(super) struct Attempts {
 
 impl Attempts {
     pub(super) fn new(failure_rate: f64, policy: RetryPolicy) -> Self {
-        let most = policy.max_attempts.get();
+        let class = policy.unavailable;
+        let most = class.attempts.map_or(policy.max_attempts, |most| most.min(policy.max_attempts)).get();
         // Attempt k + 1 is made where k failed: the sums over P(more than k attempts).
         let reached = |k: u32| failure_rate.powi(k.try_into().unwrap_or(i32::MAX));
         let mean: f64 = (0..most).map(reached).sum();
         let mean_of_squares: f64 = (0..most).map(|k| f64::from(2 * k + 1) * reached(k)).sum();
         // Full jitter: half the longest wait.
         let wait = |k: u32| {
-            let doubled = policy.base.as_secs_f64() * 2f64.powi((k - 1).try_into().unwrap_or(i32::MAX));
-            doubled.min(policy.cap.as_secs_f64()) / 2.0
+            let doubled = class.base.as_secs_f64() * 2f64.powi((k - 1).try_into().unwrap_or(i32::MAX));
+            doubled.min(class.cap.as_secs_f64()) / 2.0
         };
         let waits: Vec<(f64, f64)> = (1..most).map(|k| (reached(k), wait(k))).collect();
         Self {
@@ -43,6 +46,11 @@ impl Attempts {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use actors::retry_policy::ClassPolicy;
+
     use super::*;
 
     #[test]
@@ -60,6 +68,20 @@ mod tests {
         let always = Attempts::new(1.0, RetryPolicy::default());
         assert_eq!((always.mean, always.variance), (8.0, 0.0));
         assert_eq!(always.backoff, (0.25 + 0.5 + 1.0 + 2.0 + 4.0 + 8.0 + 16.0) / 2.0);
+    }
+
+    #[test]
+    fn a_failure_is_one_of_a_platform_that_is_unavailable() {
+        let seconds = Duration::from_secs;
+        let class = |attempts, base, cap| ClassPolicy {
+            attempts: NonZeroU32::new(attempts),
+            base: seconds(base),
+            cap: seconds(cap),
+        };
+        let always = |unavailable| Attempts::new(1.0, RetryPolicy { unavailable, ..RetryPolicy::default() });
+        let bounded = always(class(4, 2, 5));
+        assert_eq!((bounded.mean, bounded.backoff), (4.0, (2.0 + 4.0 + 5.0) / 2.0));
+        assert_eq!(always(class(9, 1, 1)).mean, 8.0, "the request's own bound");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use tokio::sync::oneshot::Receiver;
 use tokio::time::timeout;
 
 use super::*;
+use crate::retry_policy::ClassPolicy;
 use crate::settings::{RateLimit, RestartIntensity};
 use crate::supervision::{ActorKind, guard};
 use crate::testing::{Call, Play, ScriptedPlatform, in_virtual_time, limit, unwatched, witness};
@@ -33,10 +34,10 @@ impl Scene {
         let limiter = RateLimiter::new(limits, 10 * SECOND, jitter.clone(), Rc::new(unwatched())).start();
         let retry = RetryPolicy {
             max_attempts: NonZeroU32::new(3).expect("not zero"),
-            base: SECOND,
-            cap: 2 * SECOND,
+            unavailable: ClassPolicy { base: SECOND, cap: 2 * SECOND, ..ClassPolicy::default() },
+            ..RetryPolicy::default()
         };
-        let actor = AuthActor::new(platform.clone(), limiter.clone(), retry, jitter);
+        let actor = AuthActor::new(platform.clone(), limiter.clone(), retry, RetryBudget::new(None), jitter);
         let (supervisor, _) = witness();
         let (auth, _) = guard(ActorKind::Auth, RestartIntensity::SINGLETON, supervisor, actor);
         Self { platform, limiter, auth }

@@ -152,10 +152,10 @@ impl RateLimiter {
         if let Some(ledger) = &mut self.ledger {
             ledger.spend();
         }
-        self.breaker.enter();
+        let probe = self.breaker.enter();
         self.granted.insert(slot, Granted { endpoint: waiting.endpoint, retry: waiting.retry, sent: None });
         self.departed += 1;
-        let permit = Permit::new(slot, ctx.address().recipient());
+        let permit = Permit::new(slot, probe, ctx.address().recipient());
         // Refused, the permit is dropped, and so given back.
         let _ = waiting.reply.send(Ok(permit));
     }

@@ -13,6 +13,7 @@ use crate::ports::Platform;
 use crate::rate_limiter::CloseDoor;
 use crate::rate_limiter::tests::CountRequests;
 use crate::report::RequestCounts;
+use crate::retry_budget::RetryShare;
 use crate::settings::{MAX_EXPIRED, MAX_UNAUTHORIZED, RateLimit};
 use crate::testing::{Call, Play, ScriptedPlatform, in_virtual_time, limit, unwatched};
 
@@ -27,19 +28,34 @@ struct Scene {
 
 impl Scene {
     fn new(limits: &[RateLimit], platform: ScriptedPlatform, retry: RetryPolicy) -> Self {
+        Self::with_budget(RetryBudget::new(None), limits, platform, retry)
+    }
+
+    fn with_budget(
+        budget: RetryBudget,
+        limits: &[RateLimit],
+        platform: ScriptedPlatform,
+        retry: RetryPolicy,
+    ) -> Self {
         let (platform, jitter) = (Rc::new(platform), Jitter::seeded(1));
-        let limiter = RateLimiter::new(limits, 10 * SECOND, jitter.clone(), Rc::new(unwatched())).start();
-        let auth = AuthActor::new(platform.clone(), limiter.clone(), retry, jitter.clone()).start();
-        let requester = Requester { auth: auth.recipient(), limiter: limiter.clone(), retry, jitter };
+        let progress = Rc::new(unwatched());
+        let limiter = RateLimiter::new(limits, 10 * SECOND, jitter.clone(), progress.clone()).start();
+        let auth = AuthActor::new(platform.clone(), limiter.clone(), retry, budget.clone(), jitter.clone());
+        let auth = auth.start().recipient();
+        let requester = Requester { auth, limiter: limiter.clone(), retry, budget, progress, jitter };
         Self { platform, limiter, requester }
     }
 
     async fn fetch(&self, page: u32) -> Result<Page, RequestError> {
+        self.fetch_for(HOUR, page).await
+    }
+
+    async fn fetch_for(&self, patience: Duration, page: u32) -> Result<Page, RequestError> {
         let request = PageRequest { page, limit: NonZeroU32::MIN };
         let call = async |permit: Permit, token: Arc<IssuedToken>| {
             self.platform.list(permit, &token.access, request).await
         };
-        let answer = timeout(HOUR, self.requester.request(Endpoint::List, call)).await;
+        let answer = timeout(patience, self.requester.request(Endpoint::List, call)).await;
         answer.expect("it ends, one way or the other").map(|(page, _)| page)
     }
 
@@ -56,7 +72,11 @@ impl Scene {
 
 fn attempts(max_attempts: u32) -> RetryPolicy {
     let max_attempts = NonZeroU32::new(max_attempts).expect("not zero");
-    RetryPolicy { max_attempts, base: SECOND, cap: 100 * SECOND }
+    let mut policy = RetryPolicy { max_attempts, ..RetryPolicy::default() };
+    for (_, class) in policy.classes_mut() {
+        (class.base, class.cap) = (SECOND, 100 * SECOND);
+    }
+    policy
 }
 
 fn lists(script: impl Fn(&Call) -> Play + 'static) -> ScriptedPlatform {
@@ -163,7 +183,8 @@ fn who_sleeps_before_a_repeat_holds_no_permit() {
             (1, 0..5) => Play::Unavailable,
             _ => Play::Well,
         });
-        let patient = RetryPolicy { base: 100 * SECOND, ..attempts(8) };
+        let mut patient = attempts(8);
+        patient.unavailable.base = 100 * SECOND;
         let scene = Scene::new(&[limit(1, SECOND)], platform, patient);
         let others = async {
             let begun = Instant::now();
@@ -214,5 +235,115 @@ fn a_closed_door_stops_a_request_before_its_next_attempt() {
         let (outcome, ()) = tokio::join!(scene.fetch(1), closing);
         assert_eq!(outcome, Err(RequestError::Stopped));
         assert_eq!(scene.tokens().len(), 1);
+    });
+}
+
+/// Ten repeats and no more, whatever is made.
+fn ten_repeats() -> RetryBudget {
+    RetryBudget::new(Some(RetryShare::new(0.0).expect("in range")))
+}
+
+#[test]
+fn when_the_runs_budget_is_used_up_a_failure_is_final_and_says_so() {
+    in_virtual_time(async {
+        let platform = lists(|call| match call.subject {
+            1 | 2 => Play::Unavailable,
+            3 => Play::Well,
+            _ => Play::Hang,
+        });
+        let scene = Scene::with_budget(ten_repeats(), &[], platform, attempts(8));
+        assert_eq!(gave_up(scene.fetch(1).await).attempts, 8);
+        assert!(scene.fetch(3).await.is_ok(), "the platform is not down");
+        assert_eq!(gave_up(scene.fetch(2).await).attempts, 1 + 3, "seven of ten were used up");
+        let gave_up = gave_up(scene.fetch(4).await);
+        assert_eq!((gave_up.class, gave_up.attempts), (FailureClass::Timeout, 1));
+        let message =
+            "no answer; it was not tried again, because the run's retry budget of 10 repeats was used up";
+        assert!(gave_up.message.starts_with(message), "{}", gave_up.message);
+    });
+}
+
+#[test]
+fn every_request_brings_the_budget_its_share_once_however_often_it_is_repeated() {
+    in_virtual_time(async {
+        let budget = RetryBudget::new(Some(RetryShare::default()));
+        let platform = lists(|call| if call.subject == 1 { Play::Well } else { Play::Unavailable });
+        let scene = Scene::with_budget(budget.clone(), &[], platform, attempts(8));
+        assert!(scene.fetch(1).await.is_ok());
+        assert_eq!(gave_up(scene.fetch(2).await).attempts, 8);
+        // The login and two pages, less the seven repeats.
+        assert_eq!((0..100).take_while(|_| budget.spend().is_ok()).count(), 10 + 3 - 7);
+    });
+}
+
+#[test]
+fn a_429_and_a_401_draw_on_no_budget_and_a_login_that_fails_does() {
+    in_virtual_time(async {
+        let platform = ScriptedPlatform::obliging(100).playing(|call| match (call.endpoint, call.number) {
+            (Endpoint::Auth, 0..4) | (Endpoint::List, 4) => Play::Unavailable,
+            (Endpoint::List, 0 | 1) => Play::Unauthorized,
+            (Endpoint::List, 2 | 3) => Play::Throttle(Some(SECOND)),
+            _ => Play::Well,
+        });
+        let budget = ten_repeats();
+        let scene = Scene::with_budget(budget.clone(), &[], platform, attempts(8));
+        assert!(scene.fetch(1).await.is_ok());
+        assert_eq!((0..100).take_while(|_| budget.spend().is_ok()).count(), 10 - 4 - 1);
+    });
+}
+
+#[test]
+fn a_login_that_the_budget_ends_says_so() {
+    in_virtual_time(async {
+        let budget = ten_repeats();
+        (0..9).for_each(|_| budget.spend().expect("ten are allowed"));
+        let platform = ScriptedPlatform::obliging(1).playing(|_| Play::Unavailable);
+        let scene = Scene::with_budget(budget, &[], platform, attempts(8));
+        let Err(RequestError::Auth(AuthError::Failed(cause))) = scene.fetch(1).await else { panic!() };
+        assert!(cause.starts_with("it said 503 (2 attempts); it was not tried again"), "{cause}");
+        assert_eq!(scene.counts().await.auth, 2);
+    });
+}
+
+#[test]
+fn the_probes_of_an_outage_draw_on_no_budget_whether_they_are_pages_or_logins() {
+    // Of 40 minutes, a token has to be renewed before the outage is over: then the login is the next probe.
+    for (life, logins) in [(24 * HOUR, 1), (HOUR * 2 / 3, 2)] {
+        in_virtual_time(async {
+            let up_again = Instant::now() + HOUR;
+            let platform = ScriptedPlatform::obliging(100).token_life(life).playing(move |call| {
+                let first_login = call.endpoint == Endpoint::Auth && call.number == 0;
+                if first_login || Instant::now() >= up_again { Play::Well } else { Play::Unavailable }
+            });
+            let budget = RetryBudget::new(Some(RetryShare::default()));
+            let scene = Scene::with_budget(budget.clone(), &[], platform, attempts(8));
+            let fetches: Vec<_> = (1..=12).map(|page| scene.fetch_for(2 * HOUR, page)).collect();
+            assert!(futures_util::future::join_all(fetches).await.iter().all(Result::is_ok));
+            let counts = scene.counts().await;
+            // Thirteen probes fail within an hour: after 30 s, 60, 120, 240, and then every five minutes.
+            assert!(counts.retried >= 12 + 13, "{counts:?}");
+            assert_eq!(counts.auth > 2, logins > 1, "{counts:?}");
+            // The logins and the pages, less one repeat for each page.
+            assert_eq!((0..100).take_while(|_| budget.spend().is_ok()).count(), 10 + logins + 12 - 12);
+        });
+    }
+}
+
+#[test]
+fn under_a_short_limit_that_is_learned_on_the_way_a_wait_is_no_longer_than_its_window() {
+    in_virtual_time(async {
+        let stated = limit(20, 2 * SECOND);
+        let platform = ScriptedPlatform::obliging(1).stating(&[stated]);
+        let platform = platform.playing(|call| match (call.endpoint, call.number) {
+            (Endpoint::List, 0..7) => Play::Unavailable,
+            _ => Play::Well,
+        });
+        let patient = RetryPolicy::default();
+        let scene = Scene::new(&[limit(100, 60 * SECOND)], platform, patient);
+        let begun = Instant::now();
+        assert!(scene.fetch(1).await.is_ok());
+        // Under the configured minute, the seven waits could be up to half a minute in all.
+        let longest = SECOND * 35 / 10 + 4 * 2 * SECOND;
+        assert!(begun.elapsed() <= longest, "{:?}", begun.elapsed());
     });
 }
