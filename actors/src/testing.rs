@@ -2,6 +2,7 @@
 //! A [`ScriptedPlatform`] does what its script says; a [`MemoryStore`] keeps everything, a [`TallyStore`] only
 //! what it needs to tell whether anything is missing or doubled.
 
+mod limiter_load;
 mod memory_store;
 mod scripted_platform;
 mod tally_store;
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::{sleep, timeout};
 
+pub use limiter_load::LimiterLoad;
 pub use memory_store::{CommitFault, MemoryStore};
 pub use scripted_platform::{Call, Play, ScriptedPlatform, Stamping, campaign_id, honest_page};
 pub use tally_store::TallyStore;

@@ -1,0 +1,32 @@
+//! What a limit costs in memory: what is in use, and not what it allows.
+
+use std::time::Duration;
+
+use actors::testing::{LimiterLoad, in_virtual_time, limit};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Bytes that a limiter of 100,000 a day holds after so many requests.
+fn held_after(requests: u32) -> usize {
+    let load = LimiterLoad { workers: 16, requests, latency: Duration::from_millis(10) };
+    in_virtual_time(async move {
+        let before = ALLOCATOR.current_usage();
+        let a_day = [limit(100_000, Duration::from_secs(86_400))];
+        let limiter = load.under(&a_day).await;
+        let held = ALLOCATOR.current_usage() - before;
+        drop(limiter);
+        held
+    })
+}
+
+#[test]
+fn a_limit_of_a_hundred_thousand_a_day_takes_memory_for_the_requests_that_were_made() {
+    let [few, some, many] = [100, 1_000, 10_000].map(held_after);
+    println!("{few} bytes after 100, {some} after 1,000, {many} after 10,000");
+    assert!(few < 40_000, "{few} bytes");
+    let each = |more: usize, less: usize, requests: usize| (more - less) / requests;
+    assert!(each(some, few, 900) < 64, "{} bytes a request", each(some, few, 900));
+    assert!(each(many, some, 9_000) < 64, "{} bytes a request", each(many, some, 9_000));
+}
