@@ -158,7 +158,7 @@ mod tests {
         let throttled = PlatformError::Throttled { retry_after: None };
         let unauthorized = PlatformError::Unauthorized { message: "401".into() };
         let mut attempts = Attempts::new(RetryPolicy::default());
-        for _ in 0..2 {
+        for _ in 0..7 {
             assert_eq!(attempts.judge(&unauthorized), Verdict::Again { wait_up_to: Duration::ZERO });
         }
         for _ in 0..19 {
@@ -167,7 +167,7 @@ mod tests {
         for _ in 0..7 {
             assert!(matches!(attempts.judge(&unavailable()), Verdict::Again { .. }));
         }
-        assert_eq!(attempts.made(), 28);
+        assert_eq!(attempts.made(), 33);
         assert_eq!(attempts.judge(&unauthorized), Verdict::GiveUp { class: FailureClass::Unauthorized });
         assert_eq!(attempts.judge(&throttled), Verdict::GiveUp { class: FailureClass::Throttled });
     }
