@@ -12,8 +12,10 @@ use crate::http::Response;
 
 /// What an endless body is filled with: whitespace, which a reader of JSON may take for the beginning of more.
 const FILLING: [u8; 4096] = [b' '; 4096];
-/// How much of it a chunk of a bomb is when it is unpacked: a thousand times its length.
+/// How much of it a piece of a bomb is when it is unpacked: a thousand times its length.
 const BOMB: usize = 1024 * 1024;
+/// Pieces in a chunk: more of them than a client reads at once.
+const PIECES: usize = 64;
 /// Nothing is there, and the API has no such path: whoever comes has followed the redirect.
 const ELSEWHERE: &str = "/elsewhere";
 
@@ -128,5 +130,5 @@ fn bomb() -> (Vec<u8>, Vec<u8>) {
     compress
         .compress_vec(&filling, &mut piece, FlushCompress::Full)
         .expect("there is room for what is a thousand times smaller");
-    (HEAD.to_vec(), piece)
+    (HEAD.to_vec(), piece.repeat(PIECES))
 }
