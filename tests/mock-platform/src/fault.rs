@@ -10,7 +10,8 @@ const ROUNDING: f64 = 1e-9;
 macro_rules! faults {
     ($($(#[doc = $doc:literal])+ $fault:ident = $name:literal,)+) => {
         /// What can go wrong with a request, or with what it leaves behind. Every share is one of the requests that
-        /// the fault concerns, after they were let in: they have spent their permits. At most one strikes a request.
+        /// the fault concerns (any: logins, listings and syncs), after they were let in: they have spent their permits.
+        /// At most one strikes a request.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Fault {
             $($(#[doc = $doc])+ $fault,)+

@@ -131,11 +131,9 @@ impl Platform {
             }),
         );
         let answer = Answer::sent(Endpoint::Auth, response, self.latency(self.settings.auth_latency));
-        match fault {
-            // They strike when the token is refused.
-            Some(Fault::TokenDiesEarly | Fault::TokenKillsPredecessors) | None => answer,
-            Some(fault) => self.strike(answer, fault),
-        }
+        // Those strike when the token is refused.
+        let later = |fault: &Fault| matches!(fault, Fault::TokenDiesEarly | Fault::TokenKillsPredecessors);
+        self.struck_by(fault.filter(|fault| !later(fault)), answer)
     }
 
     fn list(&mut self, query: &str) -> Answer {
@@ -149,14 +147,12 @@ impl Platform {
         }
         let fault = self.faults.strike(Endpoint::List, &self.settings.faults);
         let after = self.latency(self.settings.list_latency);
-        let lie = fault.and_then(|fault| self.listing.lying_page(request, fault));
-        let lies = lie.is_some();
-        let page = lie.unwrap_or_else(|| self.listing.page(request));
+        let lying = fault.and_then(|fault| self.listing.lying_page(request, fault));
+        // A fault of the listing strikes only where there is something to lie about.
+        let fault = fault.filter(|fault| lying.is_some() || !fault.is_of_the_listing());
+        let page = lying.unwrap_or_else(|| self.listing.page(request));
         let answer = Answer::sent(Endpoint::List, page.response(), after);
-        match fault {
-            Some(fault) if lies || !fault.is_of_the_listing() => self.strike(answer, fault),
-            _ => answer,
-        }
+        self.struck_by(fault, answer)
     }
 
     fn sync(&mut self, request: &Request<'_>, id: &str, client: ClientId) -> Answer {
@@ -185,18 +181,17 @@ impl Platform {
         );
         let mut answer = Answer::sent(Endpoint::Sync, response, after);
         answer.carries_out = Some((client, campaign));
-        match self.faults.strike(Endpoint::Sync, &self.settings.faults) {
-            Some(fault) => self.strike(answer, fault),
-            None => answer,
-        }
+        let fault = self.faults.strike(Endpoint::Sync, &self.settings.faults);
+        self.struck_by(fault, answer)
     }
 
     fn latency(&mut self, mean: Duration) -> Duration {
         self.faults.latency(mean, self.settings.latency_jitter)
     }
 
-    /// What a fault makes of a good answer.
-    fn strike(&mut self, answer: Answer, fault: Fault) -> Answer {
+    /// What becomes of a good answer.
+    fn struck_by(&mut self, fault: Option<Fault>, answer: Answer) -> Answer {
+        let Some(fault) = fault else { return answer };
         self.tally.struck(fault);
         spoiled(answer, fault)
     }
