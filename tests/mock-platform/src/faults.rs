@@ -149,6 +149,9 @@ mod tests {
             (0..100).map(|_| next()).collect::<Vec<_>>()
         };
         assert_eq!(pages(1, 0), pages(1, 7));
+        let mut faults = Faults::new(1);
+        let mut draw = |endpoint| (0..100).map(|_| faults.strike(endpoint, &on)).collect::<Vec<_>>();
+        assert_ne!(draw(Endpoint::List), draw(Endpoint::Sync), "each has dice of its own");
         assert_ne!(pages(1, 0), pages(2, 0));
     }
 

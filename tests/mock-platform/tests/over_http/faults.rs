@@ -163,6 +163,16 @@ async fn a_stale_connection_answers_once_and_is_gone_when_it_is_used_again() {
     let (platform, mut client) = connected(Fault::StaleKeepAlive).await;
     let reply = login(&mut client).await;
     assert_eq!((reply.status, reply.header("connection")), (200, None));
+    let mut other = Client::connect(&platform).await;
+    let others = async {
+        for _ in 0..50 {
+            assert_eq!(other.request("GET", "/health", "").await.status, 200);
+        }
+    };
+    tokio::select! {
+        _ = client.read() => panic!("nobody has used it yet"),
+        () = others => {}
+    }
     send_login(&mut client).await;
     let end = client.read().await.expect_err("no second answer").kind();
     assert!(matches!(end, ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof), "{end}");
@@ -179,6 +189,18 @@ async fn a_redirect_points_to_where_nothing_is_and_who_follows_it_shows() {
     client.request("GET", "/elsewhere", "").await;
     let stats = platform.stop();
     assert_eq!((stats.count("other", "404"), stats.count("auth", "302")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_sync_that_is_redirected_is_not_carried_out() {
+    let platform = platform(|settings| settings.faults = vec![(Fault::Redirect, 0.5)]);
+    let mut client = logged_in_despite_all(&platform).await;
+    while client.sync(1).await.status != 302 {}
+    let stats = platform.stop();
+    assert_eq!(
+        (stats.count("sync", "302"), stats.count("sync", "200")),
+        (1, stats.most_syncs_of_one_campaign)
+    );
 }
 
 #[tokio::test]
