@@ -286,6 +286,14 @@ pub struct MockPlatformArgs {
     /// Every n-th listing is answered 503; or none [default: 5]
     #[arg(long, value_name = "N")]
     pub list_error_every: Option<String>,
+    /// Another fault and the share of requests that it strikes, such as html=0.2; repeatable or comma-separated; or none
+    /// [default: none]. The names: body-cut, body-drips, body-endless, not-json, html, wrong-types, connection-reset,
+    /// connection-closed, stale-keep-alive, redirect, gzip, gzip-bomb, chunked; of syncs: wrong-campaign, success-false;
+    /// of tokens: unauthorized, token-dies-early, token-kills-predecessors, login-fails, login-hangs; of the listing:
+    /// malformed-entry, repeated-page, shifted-page, overlapping-page, endless-listing, shrinking-listing, lying-total,
+    /// lying-has-more
+    #[arg(long, value_name = "NAME=SHARE")]
+    pub fault: Vec<String>,
     /// Where a 429 names its wait: header-seconds, header-date, body or none [default: body]
     #[arg(long, value_name = "PLACE")]
     pub retry_hint: Option<String>,
@@ -355,6 +363,7 @@ mod tests {
                 &ERROR_RATE,
                 &HANG_RATE,
                 &LIST_ERROR_EVERY,
+                &FAULT,
                 &RETRY_HINT,
                 &RATE_LIMIT_HEADERS,
                 &TOKEN_LIFE,
@@ -362,6 +371,18 @@ mod tests {
                 &EMAIL,
             ],
         );
+    }
+
+    #[test]
+    fn the_help_of_the_mock_platform_names_each_of_its_faults() {
+        let cli = Cli::command();
+        let command = cli.find_subcommand("mock-platform").unwrap();
+        let arg = command.get_arguments().find(|arg| arg.get_long() == Some("fault")).unwrap();
+        let help = arg.get_help().unwrap().to_string();
+        let words: Vec<&str> = help.split([' ', ',', ';']).collect();
+        for fault in mock_platform::Fault::ALL {
+            assert!(words.contains(&fault.name()), "{} is not in: {help}", fault.name());
+        }
     }
 
     #[test]

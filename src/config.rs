@@ -9,6 +9,7 @@ mod bounded;
 mod choice;
 mod duration;
 mod environment;
+mod faults;
 mod mock_platform;
 mod number;
 mod plan;
@@ -36,6 +37,7 @@ use crate::store::DatabaseUrl;
 
 pub use choice::{LogFormat, RateLimitHeaders, ReportFormat, RetryHint};
 pub use environment::Environment;
+pub use faults::Fault;
 pub use mock_platform::MockPlatformConfig;
 pub use plan::{Campaigns, PlanConfig};
 pub use problem::{InvalidConfig, Problem};

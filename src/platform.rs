@@ -33,6 +33,9 @@ use url::Url;
 use endpoints::Endpoints;
 use exchange::Exchange;
 
+// What a body may be once it is unpacked. A packed one is unpacked a read at a time, so it can be beyond its bound by
+// what 8 KiB hold, which is 8 MiB at the most, before it is refused (tests/hostile_bodies.rs).
+
 /// A page: 10,000 campaigns, the largest page that can be asked for, of 1.6 kB each.
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 /// Any other answer, and any error: some fields, or an error page.

@@ -176,8 +176,8 @@ async fn an_id_that_cannot_stand_in_a_url_is_rejected_and_nothing_is_sent() {
 
 #[actix::test]
 async fn every_status_has_its_error_and_the_connection_is_kept() {
-    let unavailable = [408, 425, 500, 502, 503, 504];
-    let rejected = [301, 302, 304, 307, 308, 400, 403, 404, 409, 410, 422, 501];
+    let unavailable = [302, 303, 307, 408, 425, 500, 502, 503, 504];
+    let rejected = [301, 304, 308, 400, 403, 404, 409, 410, 422, 501];
     let statuses: Vec<u16> = unavailable.into_iter().chain(rejected).chain([401, 429]).collect();
     let (server, platform) = platform(statuses.iter().map(|&status| match status {
         304 => Reply::raw("HTTP/1.1 304 X\r\n\r\n"),
@@ -208,10 +208,12 @@ async fn every_status_has_its_error_and_the_connection_is_kept() {
 
 #[actix::test]
 async fn a_redirect_is_not_followed() {
-    let (server, platform) =
-        platform([Reply::with(302, &[("location", "/elsewhere")], b""), Reply::json(200, PAGE)]).await;
-    assert!(matches!(list(&platform).await, Err(PlatformError::Rejected { .. })));
-    assert_eq!(server.requests().len(), 1);
+    let to_elsewhere = |status| Reply::with(status, &[("location", "/elsewhere")], b"");
+    let (server, platform) = platform([to_elsewhere(301), to_elsewhere(302), Reply::json(200, PAGE)]).await;
+    assert!(matches!(list(&platform).await, Err(PlatformError::Rejected { .. })), "for good");
+    assert_eq!(transient(list(&platform).await).0, FailureClass::Unavailable, "for now");
+    assert!(server.requests().iter().all(|request| request.line.starts_with("GET /api/campaigns?")));
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[actix::test]

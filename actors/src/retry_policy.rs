@@ -262,7 +262,7 @@ mod tests {
         let throttled = PlatformError::Throttled { retry_after: None };
         let unauthorized = PlatformError::Unauthorized { message: "401".into() };
         let mut attempts = attempts(RetryPolicy::default());
-        for _ in 0..2 {
+        for _ in 0..7 {
             assert_eq!(attempts.judge(&unauthorized, false), Verdict::Again { wait_up_to: Duration::ZERO });
         }
         for _ in 0..19 {
@@ -271,7 +271,7 @@ mod tests {
         for _ in 0..7 {
             assert!(matches!(attempts.judge(&unavailable(), false), Verdict::Again { .. }));
         }
-        assert_eq!(attempts.made(), 28);
+        assert_eq!(attempts.made(), 33);
         assert_eq!(attempts.judge(&unauthorized, false), give_up(FailureClass::Unauthorized));
         assert_eq!(attempts.judge(&throttled, false), give_up(FailureClass::Throttled));
     }

@@ -52,6 +52,7 @@ fn settings(config: MockPlatformConfig) -> Settings {
         error_rate: config.error_rate,
         hang_rate: config.hang_rate,
         list_error_every: config.list_error_every,
+        faults: config.faults,
         auth_latency: config.auth_latency,
         list_latency: config.list_latency,
         sync_latency: config.sync_latency,

@@ -11,8 +11,8 @@ use super::problem::{InvalidConfig, Refusal};
 use super::reader::Reader;
 use super::setting::{self, mock as s};
 use super::{
-    LONGEST_TIMEOUT, LogConfig, RateLimitHeaders, RetryHint, choice, duration, log, number, rate_limit,
-    rate_limits, text,
+    Fault, LONGEST_TIMEOUT, LogConfig, RateLimitHeaders, RetryHint, choice, duration, faults, log, number,
+    rate_limit, rate_limits, text,
 };
 use crate::cli::MockPlatformArgs;
 
@@ -45,6 +45,8 @@ pub struct MockPlatformConfig {
     pub hang_rate: f64,
     /// Every n-th listing is answered 503.
     pub list_error_every: Option<u32>,
+    /// What else goes wrong, and with which share of the requests that it concerns.
+    pub faults: Vec<(Fault, f64)>,
     /// Where a 429 says how long to wait.
     pub retry_hint: RetryHint,
     /// Which headers say what is left of the limit.
@@ -82,6 +84,9 @@ impl MockPlatformConfig {
         });
         let list_error_every =
             reader.optional(&s::LIST_ERROR_EVERY, args.list_error_every.as_deref(), number::every);
+        // The flag may be repeated: the same as by commas.
+        let faults = (!args.fault.is_empty()).then(|| args.fault.join(","));
+        let faults = reader.optional(&s::FAULT, faults.as_deref(), faults::parse);
         let retry_hint = reader.optional(&s::RETRY_HINT, args.retry_hint.as_deref(), choice::retry_hint);
         let rate_limit_headers = reader.optional(
             &s::RATE_LIMIT_HEADERS,
@@ -105,6 +110,7 @@ impl MockPlatformConfig {
                 error_rate: error_rate?,
                 hang_rate: hang_rate?,
                 list_error_every: list_error_every?,
+                faults: faults?,
                 retry_hint: retry_hint?,
                 rate_limit_headers: rate_limit_headers?,
                 token_life: token_life?,

@@ -123,6 +123,7 @@ pub(crate) mod mock {
     pub(crate) const ERROR_RATE: Setting = setting("--error-rate", None, Some("0"));
     pub(crate) const HANG_RATE: Setting = setting("--hang-rate", None, Some("0"));
     pub(crate) const LIST_ERROR_EVERY: Setting = setting("--list-error-every", None, Some("5"));
+    pub(crate) const FAULT: Setting = setting("--fault", None, Some("none"));
     pub(crate) const RETRY_HINT: Setting = setting("--retry-hint", None, Some("body"));
     pub(crate) const RATE_LIMIT_HEADERS: Setting = setting("--rate-limit-headers", None, Some("none"));
     pub(crate) const TOKEN_LIFE: Setting = setting("--token-life", None, Some("1h"));

@@ -27,6 +27,8 @@ impl Verdict {
             // Not implemented, and HTTP version not supported: the only 5xx that time does not heal.
             501 | 505 => Verdict::Rejected,
             408 | 425 | 500..=599 => Verdict::Unavailable,
+            // Elsewhere for now: to a page that says that there is maintenance, as a rule. It is not followed.
+            302 | 303 | 307 => Verdict::Unavailable,
             _ => Verdict::Rejected,
         }
     }
@@ -55,7 +57,7 @@ mod tests {
                 200..=299 => Verdict::Success,
                 401 => Verdict::Unauthorized,
                 429 => Verdict::Throttled,
-                408 | 425 | 500 | 502 | 503 | 504 | 520 | 599 => Verdict::Unavailable,
+                302 | 303 | 307 | 408 | 425 | 500 | 502 | 503 | 504 | 520 | 599 => Verdict::Unavailable,
                 100..=499 | 501 | 505 | 600.. => Verdict::Rejected,
                 _ => continue,
             };

@@ -1,5 +1,5 @@
 //! What a request gets, as a value: decided first, carried out later. A new way to misbehave is a new
-//! [`Delivery`], and nothing that decides needs to know how it is written.
+//! [`Delivery`] or a new [`Manner`], and nothing that decides needs to know how it is written.
 
 use std::time::Duration;
 
@@ -20,24 +20,49 @@ pub(crate) struct Answer {
     pub(crate) carries_out: Option<(ClientId, u64)>,
 }
 
-/// How an answer is written.
+/// How an answer is delivered.
 pub(crate) enum Delivery {
-    /// All of it, at once.
-    Whole(Response),
+    /// These bytes, in this way.
+    Sent(Response, Manner),
     /// Not at all: the connection is held open, and read, until the client closes it.
     Never,
+    /// Not at all: the connection is closed.
+    Closed,
+    /// Not at all: the connection is reset.
+    Reset,
+}
+
+/// How a response is written.
+pub(crate) enum Manner {
+    /// All of it, at once.
+    Whole,
+    /// The same, but the connection is closed over the next request.
+    Stale,
+    /// In chunks of a few bytes.
+    Chunked,
+    /// Half of the body, then the connection is closed.
+    Cut,
+    /// A byte of the body at a time.
+    Dripping,
+    /// The body in chunks, and then these bytes again and again, until the client closes the connection.
+    Endless(Vec<u8>),
 }
 
 impl Answer {
+    /// This response, when it is due.
+    pub(crate) fn sent(endpoint: Endpoint, response: Response, after: Duration) -> Answer {
+        Answer { endpoint, after, delivery: Delivery::Sent(response, Manner::Whole), carries_out: None }
+    }
+
     /// This response, at once.
     pub(crate) fn at_once(endpoint: Endpoint, response: Response) -> Answer {
-        Answer { endpoint, after: Duration::ZERO, delivery: Delivery::Whole(response), carries_out: None }
+        Answer::sent(endpoint, response, Duration::ZERO)
     }
 
     /// With these headers too, where there is a response.
     pub(crate) fn stating(mut self, headers: Headers) -> Answer {
-        if let Delivery::Whole(response) = self.delivery {
-            self.delivery = Delivery::Whole(response.with_all(headers));
+        if let Delivery::Sent(response, _) = &mut self.delivery {
+            response.headers.extend(headers);
         }
         self
     }

@@ -86,13 +86,6 @@ pub(crate) fn number(id_text: &str, campaigns: u64) -> Option<u64> {
     ((1..=campaigns).contains(&number) && id(number) == id_text).then_some(number)
 }
 
-/// The campaigns of page `page`, counted from 1, at `limit` a page; and whether there are more after it.
-pub(crate) fn page(seed: u64, campaigns: u64, page: u64, limit: u64) -> (Vec<Campaign>, bool) {
-    let before = (page - 1).saturating_mul(limit).min(campaigns);
-    let last = before.saturating_add(limit).min(campaigns);
-    ((before + 1..=last).map(|number| campaign(seed, number)).collect(), last < campaigns)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,22 +98,6 @@ mod tests {
         for unknown in ["camp_000000", "camp_000101", "camp_1", "camp_+00001", "camp_0000001", "000001", ""] {
             assert_eq!(number(unknown, 100), None, "{unknown}");
         }
-    }
-
-    #[test]
-    fn pages_follow_each_other_without_gap_or_overlap() {
-        let (mut numbers, mut at) = (Vec::new(), 1);
-        loop {
-            let (campaigns, more) = page(3, 25, at, 10);
-            numbers.extend(campaigns.iter().map(|campaign| number(&campaign.id, 25)));
-            at += 1;
-            if !more {
-                break;
-            }
-        }
-        assert_eq!(numbers, (1..=25).map(Some).collect::<Vec<_>>());
-        assert_eq!(page(3, 25, u64::MAX, u64::MAX), (vec![], false));
-        assert!(!page(3, 20, 2, 10).1, "a full last page is the last");
     }
 
     #[test]

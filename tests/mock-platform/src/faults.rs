@@ -1,11 +1,14 @@
 //! What goes wrong: drawn from the seed, so that the same sequence of requests meets the same faults.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
+use crate::fault::Fault;
 use crate::settings::Settings;
+use crate::stats::Endpoint;
 
 /// What becomes of an accepted request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +21,12 @@ pub(crate) enum Fate {
     Hung,
 }
 
-/// The dice. Jitter has its own, so that it does not move the faults.
+/// The dice. Jitter has its own, so that it does not move the faults; and so has what is switched on for each
+/// endpoint, so that the pages' lies are the same however many syncs come between them.
 pub(crate) struct Faults {
     fates: Xoshiro256PlusPlus,
     jitter: Xoshiro256PlusPlus,
+    switched_on: BTreeMap<Endpoint, Xoshiro256PlusPlus>,
     listings: u32,
 }
 
@@ -30,6 +35,13 @@ impl Faults {
         Faults {
             fates: Xoshiro256PlusPlus::seed_from_u64(seed),
             jitter: Xoshiro256PlusPlus::seed_from_u64(!seed),
+            switched_on: [Endpoint::Auth, Endpoint::List, Endpoint::Sync]
+                .map(|endpoint| {
+                    // Only the seed's upper half: that of a small seed is nobody else's.
+                    let apart = (endpoint as u64 + 1) << 32;
+                    (endpoint, Xoshiro256PlusPlus::seed_from_u64(seed ^ apart))
+                })
+                .into(),
             listings: 0,
         }
     }
@@ -54,6 +66,16 @@ impl Faults {
             Some(every) if self.listings.is_multiple_of(every) => Fate::Unavailable,
             _ => drawn,
         }
+    }
+
+    /// Which of the faults that are switched on strikes the next request to this endpoint.
+    pub(crate) fn strike(&mut self, endpoint: Endpoint, faults: &[(Fault, f64)]) -> Option<Fault> {
+        let mut left: f64 = self.switched_on.get_mut(&endpoint)?.random();
+        let strikes = |(_, share): &&(Fault, f64)| {
+            left -= share;
+            left < 0.0
+        };
+        faults.iter().filter(|(fault, _)| fault.concerns(endpoint)).find(strikes).map(|(fault, _)| *fault)
     }
 
     /// A latency around `mean`.
@@ -94,6 +116,43 @@ mod tests {
         };
         assert_eq!(fates(1, 0.0), fates(1, 0.5));
         assert_ne!(fates(1, 0.0), fates(2, 0.0));
+    }
+
+    #[test]
+    fn what_is_switched_on_strikes_at_its_share_and_only_where_it_concerns() {
+        let on =
+            [(Fault::LoginFails, 1.0), (Fault::Html, 0.2), (Fault::LyingTotal, 0.8), (Fault::Redirect, 0.1)];
+        let mut faults = Faults::new(1);
+        let struck = (0..10_000).map(|_| faults.strike(Endpoint::Sync, &on)).collect::<Vec<_>>();
+        let share = |fault| struck.iter().filter(|one| **one == fault).count();
+        assert!((1_900..2_100).contains(&share(Some(Fault::Html))), "{}", share(Some(Fault::Html)));
+        assert!((900..1_100).contains(&share(Some(Fault::Redirect))), "{}", share(Some(Fault::Redirect)));
+        assert!(struck.iter().all(|one| matches!(one, None | Some(Fault::Html | Fault::Redirect))));
+        // They fill the whole, so one of them always strikes.
+        let listings = (0..1_000).map(|_| faults.strike(Endpoint::List, &on[1..3]));
+        assert!(listings.into_iter().all(|one| one.is_some()));
+        assert_eq!(faults.strike(Endpoint::Auth, &on[..1]), Some(Fault::LoginFails));
+        assert_eq!(faults.strike(Endpoint::Health, &on), None);
+        assert_eq!(faults.strike(Endpoint::List, &[]), None);
+    }
+
+    #[test]
+    fn a_page_lies_the_same_however_many_syncs_come_before_it() {
+        let on = [(Fault::Html, 0.3)];
+        let pages = |seed, syncs: usize| {
+            let mut faults = Faults::new(seed);
+            let mut next = || {
+                (0..syncs)
+                    .for_each(|_| _ = (faults.strike(Endpoint::Sync, &on), faults.of_sync(&settings())));
+                faults.strike(Endpoint::List, &on)
+            };
+            (0..100).map(|_| next()).collect::<Vec<_>>()
+        };
+        assert_eq!(pages(1, 0), pages(1, 7));
+        let mut faults = Faults::new(1);
+        let mut draw = |endpoint| (0..100).map(|_| faults.strike(endpoint, &on)).collect::<Vec<_>>();
+        assert_ne!(draw(Endpoint::List), draw(Endpoint::Sync), "each has dice of its own");
+        assert_ne!(pages(1, 0), pages(2, 0));
     }
 
     #[test]

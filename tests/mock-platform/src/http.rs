@@ -108,7 +108,8 @@ pub(crate) type Headers = Vec<(&'static str, String)>;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    /// Besides `Content-Type`, `Content-Length`, `Date` and `Connection`.
+    pub(crate) content_type: &'static str,
+    /// Besides `Content-Type`, `Content-Length` or `Transfer-Encoding`, `Date` and `Connection`.
     pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
 }
@@ -117,12 +118,22 @@ impl Response {
     /// A JSON response.
     pub(crate) fn json(status: u16, body: &impl Serialize) -> Response {
         let body = serde_json::to_vec(body).expect("what the platform answers can be written as JSON");
-        Response { status, headers: Vec::new(), body }
+        Response { status, content_type: "application/json", headers: Vec::new(), body }
     }
 
     /// `{"error": message}`
     pub(crate) fn error(status: u16, message: &str) -> Response {
         Response::json(status, &serde_json::json!({ "error": message }))
+    }
+
+    /// 503.
+    pub(crate) fn unavailable() -> Response {
+        Response::error(503, "the service is temporarily unavailable")
+    }
+
+    /// 401, with the scheme that is asked for.
+    pub(crate) fn unauthorized(message: &str, scheme: &str) -> Response {
+        Response::error(401, message).with("www-authenticate", scheme)
     }
 
     /// With one header more.
@@ -139,9 +150,21 @@ impl Response {
 
     /// Appends the response's bytes to `out`; the head alone where the request was a HEAD.
     pub(crate) fn write_to(&self, out: &mut Vec<u8>, close: bool, head_only: bool) {
+        self.write_head(out, Framing::Length, close);
+        if !head_only {
+            out.extend_from_slice(&self.body);
+        }
+    }
+
+    /// Appends the response's head to `out`.
+    pub(crate) fn write_head(&self, out: &mut Vec<u8>, framing: Framing, close: bool) {
         let mut head = || -> std::io::Result<()> {
             write!(out, "HTTP/1.1 {} {}\r\n", self.status, reason(self.status))?;
-            write!(out, "content-type: application/json\r\ncontent-length: {}\r\n", self.body.len())?;
+            write!(out, "content-type: {}\r\n", self.content_type)?;
+            match framing {
+                Framing::Length => write!(out, "content-length: {}\r\n", self.body.len())?,
+                Framing::Chunked => write!(out, "transfer-encoding: chunked\r\n")?,
+            }
             write!(out, "date: {}\r\n", HttpDate::from(SystemTime::now()))?;
             for (name, value) in &self.headers {
                 write!(out, "{name}: {value}\r\n")?;
@@ -149,15 +172,27 @@ impl Response {
             out.write_all(if close { b"connection: close\r\n\r\n" } else { b"\r\n" })
         };
         head().expect("a vector takes all that is written to it");
-        if !head_only {
-            out.extend_from_slice(&self.body);
-        }
     }
+}
+
+/// How a client knows where a body ends.
+#[derive(Clone, Copy)]
+pub(crate) enum Framing {
+    Length,
+    Chunked,
+}
+
+/// Appends a piece of a chunked body to `out`; an empty one ends the body.
+pub(crate) fn write_chunk(piece: &[u8], out: &mut Vec<u8>) {
+    write!(out, "{:x}\r\n", piece.len()).expect("a vector takes all that is written to it");
+    out.extend_from_slice(piece);
+    out.extend_from_slice(b"\r\n");
 }
 
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        302 => "Found",
         400 => "Bad Request",
         401 => "Unauthorized",
         404 => "Not Found",

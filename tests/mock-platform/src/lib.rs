@@ -5,21 +5,25 @@
 //! The way of a request:
 //! 1. [`server`] accepts connections and reads; [`http`] parses a request, and later writes the answer.
 //! 2. [`routes`] decides, at once and without waiting: who asks ([`tokens`]), may they ([`clients`], [`limiter`]),
-//!    what goes wrong ([`faults`]), what is answered ([`catalogue`]), what its head says of the limits
-//!    ([`quota_headers`]). The result is a value, an
+//!    what goes wrong ([`mod@fault`], [`faults`]), what is answered ([`listing`], [`catalogue`]), what its head says of
+//!    the limits ([`quota_headers`]), what a fault makes of it all ([`spoiling`]). The result is a value, an
 //!    [`answer::Answer`]: which bytes, when, and how they are delivered.
-//! 3. [`server`] carries that value out, and [`stats`] counts it.
+//! 3. [`delivery`] carries that value out, and [`stats`] counts it.
 
 mod answer;
 mod catalogue;
 mod clients;
+mod delivery;
+mod fault;
 mod faults;
 mod http;
 mod limiter;
+mod listing;
 mod quota_headers;
 mod routes;
 mod server;
 mod settings;
+mod spoiling;
 mod stats;
 mod tokens;
 
@@ -32,6 +36,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::oneshot;
 
 pub use catalogue::{Campaign, campaign};
+pub use fault::{Fault, check_faults};
 pub use settings::{EMAIL, PASSWORD, RateLimit, RateLimitHeaders, RetryHint, Settings};
 pub use stats::{BusiestWindow, Stats};
 

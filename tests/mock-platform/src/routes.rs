@@ -9,24 +9,23 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, Delivery};
-use crate::catalogue::{self, Campaign};
+use crate::answer::Answer;
+use crate::catalogue;
 use crate::clients::{ClientId, Clients};
+use crate::fault::Fault;
 use crate::faults::{Fate, Faults};
 use crate::http::{Headers, Request, Response};
+use crate::listing::{Listing, PageRequest};
 use crate::quota_headers::{quota_headers, whole_seconds};
 use crate::settings::{RetryHint, Settings};
+use crate::spoiling::spoiled;
 use crate::stats::{self, Endpoint, Stats, Tally};
-use crate::tokens::Tokens;
+use crate::tokens::{Refused, Tokens};
 
-/// The largest `limit` of a listing: a page of some 3 MB.
-const MAX_PAGE_SIZE: u64 = 10_000;
-/// What a listing's `limit` is where it says none.
-const PAGE_SIZE: u64 = 10;
 /// Whoever sends no `x-client-id`.
 const ANONYMOUS: &str = "anonymous";
 
@@ -38,6 +37,7 @@ pub(crate) struct Platform {
     tokens: Tokens,
     clients: Clients,
     faults: Faults,
+    listing: Listing,
     pub(crate) tally: Tally,
 }
 
@@ -52,20 +52,6 @@ struct SyncBody<'a> {
     campaign_id: Cow<'a, str>,
 }
 
-#[derive(Serialize)]
-struct Page {
-    data: Vec<Campaign>,
-    pagination: Pagination,
-}
-
-#[derive(Serialize)]
-struct Pagination {
-    page: u64,
-    limit: u64,
-    total: u64,
-    has_more: bool,
-}
-
 impl Platform {
     pub(crate) fn new(settings: Settings) -> Platform {
         Platform {
@@ -73,6 +59,7 @@ impl Platform {
             tokens: Tokens::new(settings.seed),
             clients: Clients::default(),
             faults: Faults::new(settings.seed),
+            listing: Listing::new(settings.seed, settings.campaigns),
             tally: Tally::default(),
             settings,
         }
@@ -127,40 +114,45 @@ impl Platform {
     }
 
     fn login(&mut self, request: &Request<'_>, now: Instant) -> Answer {
-        let response = if credentials(request, "Basic") == Some(&self.credentials) {
-            let life = self.settings.token_life;
-            let issued_at = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
-            Response::json(
-                200,
-                &json!({
-                    "access_token": self.tokens.issue(now, life),
-                    "token_type": "Bearer",
-                    "expires_in": life.as_secs(),
-                    "issued_at": issued_at,
-                }),
-            )
-        } else {
-            Response::error(401, "the email or the password is wrong").with("www-authenticate", "Basic")
-        };
-        let after = self.faults.latency(self.settings.auth_latency, self.settings.latency_jitter);
-        Answer { endpoint: Endpoint::Auth, after, delivery: Delivery::Whole(response), carries_out: None }
+        if credentials(request, "Basic") != Some(&self.credentials) {
+            let refusal = Response::unauthorized("the email or the password is wrong", "Basic");
+            return Answer::sent(Endpoint::Auth, refusal, self.latency(self.settings.auth_latency));
+        }
+        let fault = self.faults.strike(Endpoint::Auth, &self.settings.faults);
+        let life = self.settings.token_life;
+        let issued_at = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+        let response = Response::json(
+            200,
+            &json!({
+                "access_token": self.tokens.issue(now, life, fault),
+                "token_type": "Bearer",
+                "expires_in": life.as_secs(),
+                "issued_at": issued_at,
+            }),
+        );
+        let answer = Answer::sent(Endpoint::Auth, response, self.latency(self.settings.auth_latency));
+        // Those strike when the token is refused.
+        let later = |fault: &Fault| matches!(fault, Fault::TokenDiesEarly | Fault::TokenKillsPredecessors);
+        self.struck_by(fault.filter(|fault| !later(fault)), answer)
     }
 
     fn list(&mut self, query: &str) -> Answer {
         let fate = self.faults.of_listing(&self.settings);
-        let (page, limit) = match page_and_limit(query) {
-            Ok(asked) => asked,
+        let request = match PageRequest::parse(query) {
+            Ok(request) => request,
             Err(refusal) => return Answer::at_once(Endpoint::List, refusal),
         };
-        if let Some(fault) = fault(Endpoint::List, fate) {
+        if let Some(fault) = failure(Endpoint::List, fate) {
             return fault;
         }
-        let Settings { seed, campaigns: total, .. } = self.settings;
-        let (data, has_more) = catalogue::page(seed, total, page, limit);
-        let response =
-            Response::json(200, &Page { data, pagination: Pagination { page, limit, total, has_more } });
-        let after = self.faults.latency(self.settings.list_latency, self.settings.latency_jitter);
-        Answer { endpoint: Endpoint::List, after, delivery: Delivery::Whole(response), carries_out: None }
+        let fault = self.faults.strike(Endpoint::List, &self.settings.faults);
+        let after = self.latency(self.settings.list_latency);
+        let lying = fault.and_then(|fault| self.listing.lying_page(request, fault));
+        // A fault of the listing strikes only where there is something to lie about.
+        let fault = fault.filter(|fault| lying.is_some() || !fault.is_of_the_listing());
+        let page = lying.unwrap_or_else(|| self.listing.page(request));
+        let answer = Answer::sent(Endpoint::List, page.response(), after);
+        self.struck_by(fault, answer)
     }
 
     fn sync(&mut self, request: &Request<'_>, id: &str, client: ClientId) -> Answer {
@@ -172,10 +164,10 @@ impl Platform {
         if let Some(key) = request.idempotency_key {
             self.clients.get_mut(client).tally.keyed(campaign, key);
         }
-        if let Some(fault) = fault(Endpoint::Sync, fate) {
+        if let Some(fault) = failure(Endpoint::Sync, fate) {
             return fault;
         }
-        let after = self.faults.latency(self.settings.sync_latency, self.settings.latency_jitter);
+        let after = self.latency(self.settings.sync_latency);
         let synced_at = jiff::Timestamp::try_from(SystemTime::now() + after)
             .expect("a clock that is set to a year of four digits");
         let response = Response::json(
@@ -187,16 +179,32 @@ impl Platform {
                 "message": "Campaign data synced successfully",
             }),
         );
-        let carries_out = Some((client, campaign));
-        Answer { endpoint: Endpoint::Sync, after, delivery: Delivery::Whole(response), carries_out }
+        let mut answer = Answer::sent(Endpoint::Sync, response, after);
+        answer.carries_out = Some((client, campaign));
+        let fault = self.faults.strike(Endpoint::Sync, &self.settings.faults);
+        self.struck_by(fault, answer)
+    }
+
+    fn latency(&mut self, mean: Duration) -> Duration {
+        self.faults.latency(mean, self.settings.latency_jitter)
+    }
+
+    /// What becomes of a good answer.
+    fn struck_by(&mut self, fault: Option<Fault>, answer: Answer) -> Answer {
+        let Some(fault) = fault else { return answer };
+        self.tally.struck(fault);
+        spoiled(answer, fault)
     }
 
     /// Lets a listing or a sync in, which spends a permit, or says how to refuse it, which does not. Either way it
     /// says what is left.
     fn admit(&mut self, request: &Request<'_>, now: Instant) -> Result<(ClientId, Headers), Response> {
-        if !credentials(request, "Bearer").is_some_and(|token| self.tokens.is_valid(token, now)) {
-            let refusal = Response::error(401, "the access token is missing, unknown or expired");
-            return Err(refusal.with("www-authenticate", "Bearer"));
+        let token = credentials(request, "Bearer").ok_or(Refused::Rightly);
+        if let Err(refused) = token.and_then(|token| self.tokens.admit(token, now)) {
+            if let Refused::Struck(fault) = refused {
+                self.tally.struck(fault);
+            }
+            return Err(Response::unauthorized("the access token is missing, unknown or expired", "Bearer"));
         }
         let name = request.client_id.filter(|name| !name.is_empty()).unwrap_or(ANONYMOUS);
         let Some(id) = self.clients.find(name) else {
@@ -237,30 +245,11 @@ fn credentials<'a>(request: &Request<'a>, scheme: &str) -> Option<&'a str> {
     found.eq_ignore_ascii_case(scheme).then(|| credentials.trim())
 }
 
-/// `page` and `limit` of a listing's query. Parameters that it does not know are ignored.
-fn page_and_limit(query: &str) -> Result<(u64, u64), Response> {
-    let (mut page, mut limit) = (1, PAGE_SIZE);
-    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
-        match name {
-            "page" => page = value.parse().unwrap_or(0),
-            "limit" => limit = value.parse().unwrap_or(0),
-            _ => {}
-        }
-    }
-    if page == 0 || !(1..=MAX_PAGE_SIZE).contains(&limit) {
-        let message = format!("page must be a number from 1 on, and limit one from 1 to {MAX_PAGE_SIZE}");
-        return Err(Response::error(400, &message));
-    }
-    Ok((page, limit))
-}
-
 /// The answer that a fate makes instead of the real one.
-fn fault(endpoint: Endpoint, fate: Fate) -> Option<Answer> {
+fn failure(endpoint: Endpoint, fate: Fate) -> Option<Answer> {
     match fate {
         Fate::Served => None,
-        Fate::Unavailable => {
-            Some(Answer::at_once(endpoint, Response::error(503, "the service is temporarily unavailable")))
-        }
+        Fate::Unavailable => Some(Answer::at_once(endpoint, Response::unavailable())),
         Fate::Hung => Some(Answer::never(endpoint)),
     }
 }

@@ -9,9 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::answer::{Answer, Delivery};
+use crate::answer::Answer;
+use crate::delivery::{Afterwards, EXCHANGE_TIMEOUT, Exchange, drain};
 use crate::http::{self, Parsed};
 use crate::routes::{Platform, lock};
 use crate::stats::Endpoint;
@@ -20,9 +21,6 @@ use crate::stats::Endpoint;
 const MAX_CONNECTIONS: usize = 16_384;
 /// What is read at once, in bytes: most requests whole.
 const READ_SIZE: usize = 4 * 1024;
-/// From a request's first byte to its last, and for a client to take an answer. Between requests a connection may
-/// be idle as long as the client likes.
-const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a closed connection is still read: closing over unread bytes would reset it, and the client might
 /// lose the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -50,16 +48,6 @@ pub(crate) async fn serve(
             },
         }
     }
-}
-
-/// A request that has arrived, and what it gets.
-struct Exchange {
-    answer: Answer,
-    arrival: Instant,
-    /// The client wants the connection closed afterwards.
-    close: bool,
-    /// The request was a HEAD.
-    head_only: bool,
 }
 
 /// A connection, from accept to close. Its errors are the client's leaving, and nobody's concern.
@@ -92,10 +80,19 @@ async fn converse(mut stream: TcpStream, platform: Arc<Mutex<Platform>>) -> io::
         };
         inbox.drain(..length);
         deadline = None;
-        let delivered = deliver(&mut stream, &platform, exchange, &mut outbox).await;
+        let delivered = exchange.carry_out(&mut stream, &platform, &mut outbox).await;
         lock(&platform).tally.finished();
-        if !delivered? {
-            return hang_up(&mut stream).await;
+        match delivered? {
+            Afterwards::KeptAlive => {}
+            Afterwards::Closed => return hang_up(&mut stream).await,
+            Afterwards::Reset => return stream.set_zero_linger(),
+            Afterwards::Stale => {
+                // What is not read when a connection is closed resets it, as it does with a server that has left.
+                if inbox.is_empty() {
+                    stream.peek(&mut [0]).await?;
+                }
+                return Ok(());
+            }
         }
     }
 }
@@ -114,52 +111,6 @@ async fn receive(
         timeout_at(deadline, stream.read_buf(inbox)).await??
     };
     Ok(read > 0)
-}
-
-/// Carries an answer out, and says whether the connection goes on after it.
-async fn deliver(
-    stream: &mut TcpStream,
-    platform: &Mutex<Platform>,
-    exchange: Exchange,
-    outbox: &mut Vec<u8>,
-) -> io::Result<bool> {
-    let Exchange { answer: Answer { endpoint, after, delivery, carries_out }, arrival, close, head_only } =
-        exchange;
-    if !after.is_zero() {
-        sleep_until(arrival + after).await;
-    }
-    let status = match &delivery {
-        Delivery::Whole(response) => Some(response.status),
-        Delivery::Never => None,
-    };
-    {
-        // Counted before the first byte is out, so that whoever has the answer finds it counted.
-        let mut platform = lock(platform);
-        platform.tally.answered(endpoint, status);
-        if let Some(synced) = carries_out {
-            platform.carried_out(synced);
-        }
-    }
-    match delivery {
-        Delivery::Whole(response) => {
-            outbox.clear();
-            outbox.shrink_to(READ_SIZE);
-            response.write_to(outbox, close, head_only);
-            timeout(EXCHANGE_TIMEOUT, stream.write_all(outbox)).await??;
-            Ok(!close)
-        }
-        Delivery::Never => {
-            drain(stream).await?;
-            Ok(false)
-        }
-    }
-}
-
-/// Reads, and forgets, until the client closes the connection.
-async fn drain(stream: &mut TcpStream) -> io::Result<()> {
-    let mut sink = [0; 1024];
-    while stream.read(&mut sink).await? > 0 {}
-    Ok(())
 }
 
 /// Closes a connection so that what was written still arrives.

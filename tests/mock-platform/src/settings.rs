@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::fault::{Fault, check_faults};
+
 /// The login that a default platform accepts, for trying things out.
 pub const EMAIL: &str = "demo@example.com";
 /// The password of [`EMAIL`]. It protects nothing.
@@ -68,6 +70,9 @@ pub struct Settings {
     pub hang_rate: f64,
     /// Every n-th accepted listing is answered 503, besides `error_rate`.
     pub list_error_every: Option<u32>,
+    /// What else goes wrong, and with which share of the requests that it concerns and that meet neither a 503 nor a
+    /// hang, 0 to 1. The shares of one endpoint are at most 1 together.
+    pub faults: Vec<(Fault, f64)>,
     /// From a login to its answer.
     pub auth_latency: Duration,
     /// From a listing to its page.
@@ -94,6 +99,7 @@ impl Default for Settings {
             error_rate: 0.0,
             hang_rate: 0.0,
             list_error_every: Some(5),
+            faults: vec![],
             auth_latency: Duration::ZERO,
             list_latency: Duration::ZERO,
             sync_latency: Duration::from_secs(2),
@@ -131,6 +137,7 @@ impl Settings {
                 return Err(format!("{name} is {} s; it must be at most ten years", duration.as_secs()));
             }
         }
+        check_faults(&self.faults).map_err(|what| format!("faults must be {what}"))?;
         if self.list_error_every == Some(0) {
             return Err("list_error_every is 0; it must be at least 1, or none".into());
         }

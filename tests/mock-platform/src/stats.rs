@@ -9,17 +9,20 @@ use std::num::NonZeroU64;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::fault::Fault;
 use crate::settings::RateLimit;
 
 /// What the platform saw since it started.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stats {
     /// How many requests, by endpoint (`auth`, `list`, `sync`, `health`, `stats`, and `other` for what is none of
-    /// them or no HTTP) and by the status that they got, or `hung` for those that are never answered. A request is
-    /// counted when its answer is due.
+    /// them or no HTTP) and by the status that they got, `hung` for those that are never answered, or `closed` for
+    /// those whose connection is closed or reset instead. A request is counted when its answer is due.
     pub requests: BTreeMap<String, BTreeMap<String, u64>>,
     /// How many 429s.
     pub throttled: u64,
+    /// How often each fault has struck, of those that have.
+    pub faults: BTreeMap<String, u64>,
     /// For each client and each rate limit, in the order in which the clients came.
     pub busiest_windows: Vec<BusiestWindow>,
     /// Distinct campaigns that were carried out at least once: clients apart, and whether or not the client was
@@ -53,9 +56,14 @@ pub struct BusiestWindow {
 }
 
 impl Stats {
-    /// How many requests to `endpoint` got `outcome`: a status, or `hung`.
+    /// How many requests to `endpoint` got `outcome`: a status, `hung` or `closed`.
     pub fn count(&self, endpoint: &str, outcome: &str) -> u64 {
         self.requests.get(endpoint).and_then(|outcomes| outcomes.get(outcome)).copied().unwrap_or(0)
+    }
+
+    /// How often this fault has struck.
+    pub fn struck(&self, fault: Fault) -> u64 {
+        self.faults.get(fault.name()).copied().unwrap_or(0)
     }
 }
 
@@ -83,11 +91,29 @@ impl Endpoint {
     }
 }
 
+/// What a request got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Outcome {
+    Status(u16),
+    Hung,
+    Closed,
+}
+
+impl Outcome {
+    fn name(self) -> String {
+        match self {
+            Outcome::Status(status) => status.to_string(),
+            Outcome::Hung => "hung".to_owned(),
+            Outcome::Closed => "closed".to_owned(),
+        }
+    }
+}
+
 /// The counts that belong to no client.
 #[derive(Default)]
 pub(crate) struct Tally {
-    /// No status: hung.
-    requests: BTreeMap<(Endpoint, Option<u16>), u64>,
+    requests: BTreeMap<(Endpoint, Outcome), u64>,
+    faults: BTreeMap<Fault, u64>,
     connections: u64,
     in_flight: u64,
     most_in_flight: u64,
@@ -104,8 +130,13 @@ impl Tally {
     }
 
     /// The answer is due, or will never be.
-    pub(crate) fn answered(&mut self, endpoint: Endpoint, status: Option<u16>) {
-        *self.requests.entry((endpoint, status)).or_default() += 1;
+    pub(crate) fn answered(&mut self, endpoint: Endpoint, outcome: Outcome) {
+        *self.requests.entry((endpoint, outcome)).or_default() += 1;
+    }
+
+    /// A fault has struck.
+    pub(crate) fn struck(&mut self, fault: Fault) {
+        *self.faults.entry(fault).or_default() += 1;
     }
 
     /// Nothing more happens to a request that had arrived.
@@ -197,6 +228,7 @@ pub(crate) fn collect<'a>(
     let mut stats = Stats {
         requests: BTreeMap::new(),
         throttled: 0,
+        faults: tally.faults.iter().map(|(fault, count)| (fault.name().to_owned(), *count)).collect(),
         busiest_windows: Vec::new(),
         campaigns_synced: 0,
         most_syncs_of_one_campaign: 0,
@@ -206,10 +238,9 @@ pub(crate) fn collect<'a>(
         connections: tally.connections,
         most_in_flight: tally.most_in_flight,
     };
-    for ((endpoint, status), count) in &tally.requests {
-        let outcome = status.map_or_else(|| "hung".to_owned(), |status| status.to_string());
-        stats.requests.entry(endpoint.name().to_owned()).or_default().insert(outcome, *count);
-        if *status == Some(429) {
+    for ((endpoint, outcome), count) in &tally.requests {
+        stats.requests.entry(endpoint.name().to_owned()).or_default().insert(outcome.name(), *count);
+        if *outcome == Outcome::Status(429) {
             stats.throttled += count;
         }
     }
@@ -234,67 +265,4 @@ pub(crate) fn collect<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn collected(client: &ClientTally, limits: &[RateLimit]) -> Stats {
-        collect(&Tally::default(), [client].into_iter(), limits)
-    }
-
-    proptest! {
-        #[test]
-        fn the_busiest_window_is_the_fullest_of_all_half_open_spans(
-            gaps in prop::collection::vec(0u64..12, 1..60),
-            window in 1u64..40,
-        ) {
-            let limits = [RateLimit { requests: 1, window: Duration::from_millis(window) }];
-            let start = Instant::now();
-            let mut client = ClientTally::new("c");
-            let mut stamps = Vec::new();
-            for gap in gaps {
-                stamps.push(stamps.last().copied().unwrap_or(0) + gap);
-                client.accepted(&limits, start + Duration::from_millis(stamps[stamps.len() - 1]));
-            }
-            let spans = 0..=stamps[stamps.len() - 1];
-            let fullest = spans.map(|from| {
-                stamps.iter().filter(|stamp| (from..from + window).contains(*stamp)).count() as u64
-            });
-            prop_assert_eq!(
-                Some(collected(&client, &limits).busiest_windows[0].most_accepted),
-                fullest.max()
-            );
-        }
-    }
-
-    #[test]
-    fn a_retry_under_its_key_is_no_second_key_and_a_key_of_two_campaigns_is_noticed() {
-        let mut client = ClientTally::new("c");
-        for (campaign, key) in [(1, "a"), (1, "a"), (2, "b"), (2, "c"), (2, "d"), (3, "a"), (3, "a")] {
-            client.keyed(campaign, key);
-        }
-        let stats = collected(&client, &[]);
-        assert_eq!(stats.idempotency_keys, 4);
-        assert_eq!(stats.campaigns_under_several_keys, 1);
-        assert_eq!(stats.keys_of_several_campaigns, 1);
-        assert_eq!((stats.campaigns_synced, stats.most_syncs_of_one_campaign), (0, 0));
-    }
-
-    #[test]
-    fn a_campaign_that_is_carried_out_twice_shows() {
-        let (mut one, mut other) = (ClientTally::new("one"), ClientTally::new("other"));
-        one.carried_out(1);
-        one.carried_out(2);
-        other.carried_out(1);
-        let counts = |one: &ClientTally, other: &ClientTally| {
-            let stats = collect(&Tally::default(), [one, other].into_iter(), &[]);
-            (stats.campaigns_synced, stats.most_syncs_of_one_campaign)
-        };
-        assert_eq!(counts(&one, &other), (3, 1));
-        one.carried_out(2);
-        assert_eq!(counts(&one, &other), (3, 2));
-    }
-}
+mod tests;

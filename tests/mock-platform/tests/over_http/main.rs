@@ -2,6 +2,7 @@
 
 mod connections;
 mod endpoints;
+mod faults;
 mod limits_and_faults;
 mod statistics;
 mod support;

@@ -21,6 +21,7 @@ async fn what_was_seen_is_what_is_told() {
             "sync": { "200": 6, "404": 1, "429": 1 },
         },
         "throttled": 1,
+        "faults": {},
         "busiest_windows": [{ "client": "c", "limit": 8, "window_seconds": 3600.0, "most_accepted": 8 }],
         "campaigns_synced": 4,
         "most_syncs_of_one_campaign": 2,

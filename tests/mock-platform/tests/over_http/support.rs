@@ -142,7 +142,16 @@ impl Client {
         self.inbox
     }
 
-    async fn read(&mut self) -> io::Result<()> {
+    /// The beginning of what comes next: at least so many bytes, taken from the answer.
+    pub(crate) async fn beginning(&mut self, length: usize) -> Vec<u8> {
+        while self.inbox.len() < length {
+            self.read().await.expect("there is more");
+        }
+        std::mem::take(&mut self.inbox)
+    }
+
+    /// Reads until something comes, which stays to be received, or says how the connection ended.
+    pub(crate) async fn read(&mut self) -> io::Result<()> {
         match self.stream.read_buf(&mut self.inbox).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
