@@ -19,6 +19,8 @@ pub struct Progress {
     pub listing_ended: bool,
     /// Committed.
     pub stored: u64,
+    /// Committed before this process took the run over, and listed again.
+    pub skipped: u64,
     /// Given up on.
     pub dead_lettered: u64,
     /// With a `SyncActor`.
