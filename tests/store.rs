@@ -68,6 +68,12 @@ impl Database {
         while self.number(&format!("SELECT count(*) FROM {ACCOUNT_LOCKS}")).await != wanted {}
     }
 
+    /// Until so many sessions wait for a lock.
+    async fn waiting_for_locks(&self, wanted: i64) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        while self.number(waiting).await < wanted {}
+    }
+
     async fn commit(&self, run: &Run, batch: &Batch) {
         self.store.commit(run, batch).await.unwrap();
     }
@@ -662,30 +668,66 @@ async fn only_the_newest_run_is_resumed_and_only_if_it_is_unfinished_and_has_not
 }
 
 #[tokio::test]
-async fn a_run_is_resumed_after_what_its_process_before_was_still_committing() {
+async fn a_run_is_resumed_after_what_the_process_before_was_still_storing() {
+    let spent = Spent { counted: vec![(Duration::from_secs(1), 1)], leased: (Duration::ZERO, 0) };
+    for (table, stored, recorded) in [("campaigns", 2, 0), ("spent_permits", 1, 1)] {
+        let database = Database::new().await;
+        let run = database.run().await;
+        // From here on its statements are prepared: the next ones wait within their transactions.
+        database.commit(&run, &batch([campaign("c1")])).await;
+        database.store.save_spent(&run, &Spent::default()).await.unwrap();
+        let blocker = connect(&database.postgres, "campaign_sync").await;
+        blocker.batch_execute(&format!("BEGIN; LOCK TABLE {table}")).await.unwrap();
+        let other = database.other_store().await;
+        let last = batch([campaign("c2")]);
+        let storing = async {
+            match table {
+                "campaigns" => database.store.commit(&run, &last).await,
+                _ => database.store.save_spent(&run, &spent).await,
+            }
+        };
+        let take_over = async {
+            database.waiting_for_locks(1).await;
+            database.end_lock_connections().await;
+            begin(&other, ACCOUNT).await.unwrap()
+        };
+        let let_go = async {
+            database.waiting_for_locks(2).await;
+            blocker.batch_execute("COMMIT").await.unwrap();
+        };
+        let (done, successor, ()) = tokio::join!(storing, take_over, let_go);
+        assert_eq!((done, successor.stored_before), (Ok(()), stored));
+        assert_eq!(other.load_spent(&ACCOUNT.into()).await.unwrap().counted.len(), recorded);
+    }
+}
+
+#[tokio::test]
+async fn a_record_of_what_is_spent_does_not_wait_for_a_commit() {
     let database = Database::new().await;
     let run = database.run().await;
-    // From here on its statements are prepared: the next commit waits within its transaction.
     database.commit(&run, &batch([campaign("c1")])).await;
     let blocker = connect(&database.postgres, "campaign_sync").await;
     blocker.batch_execute("BEGIN; LOCK TABLE campaigns").await.unwrap();
-    let other = database.other_store().await;
-    let waiting = async |wanted: i64| {
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-        while database.number(waiting).await < wanted {}
-    };
     let last = batch([campaign("c2")]);
-    let take_over = async {
-        waiting(1).await;
-        database.end_lock_connections().await;
-        begin(&other, ACCOUNT).await.unwrap()
-    };
-    let let_go = async {
-        waiting(2).await;
+    let beside = async {
+        database.waiting_for_locks(1).await;
+        database.store.save_spent(&run, &Spent::default()).await.unwrap();
         blocker.batch_execute("COMMIT").await.unwrap();
     };
-    let (committed, successor, ()) = tokio::join!(database.store.commit(&run, &last), take_over, let_go);
-    assert_eq!((committed, successor.stored_before), (Ok(()), 2));
+    let (committed, ()) = tokio::join!(database.store.commit(&run, &last), beside);
+    assert_eq!(committed, Ok(()));
+}
+
+#[tokio::test]
+async fn a_run_that_was_taken_over_within_one_process_does_not_give_its_successors_account_back() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    database.end_lock_connections().await;
+    let successor = database.run().await;
+    assert_eq!((successor.id, successor.epoch), (run.id, 2));
+    broken(database.store.finish_run(&run, &report(&run)).await);
+    broken(begin(&database.other_store().await, ACCOUNT).await);
+    database.commit(&successor, &batch([campaign("c1")])).await;
 }
 
 #[tokio::test]

@@ -442,6 +442,7 @@ impl Pipeline {
             progress.reported_total = campaigns.reported_total;
             progress.listing_ended = self.listing.end().is_some();
             progress.stored = campaigns.stored;
+            progress.stored_before = self.run.stored_before;
             progress.skipped = campaigns.skipped;
             progress.dead_lettered = campaigns.dead_lettered;
             progress.in_flight = in_flight;

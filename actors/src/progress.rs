@@ -19,7 +19,9 @@ pub struct Progress {
     pub listing_ended: bool,
     /// Committed.
     pub stored: u64,
-    /// Committed before this process took the run over, and listed again.
+    /// Committed by the processes that the run was taken over from.
+    pub stored_before: u64,
+    /// Of these, what the listing has shown so far.
     pub skipped: u64,
     /// Given up on.
     pub dead_lettered: u64,

@@ -18,7 +18,7 @@ const ASSUMPTION_WEIGHS: f64 = 20.0;
 pub fn time_left(progress: &Progress, settings: &PipelineSettings, now: Instant) -> Option<Duration> {
     let total = progress.reported_total?.max(progress.distinct);
     let model = Model::new(settings, total, &measured(progress));
-    let settled = progress.stored + progress.skipped + progress.dead_lettered;
+    let settled = progress.stored_before + progress.stored + progress.dead_lettered;
     let pages = if progress.listing_ended {
         0
     } else {

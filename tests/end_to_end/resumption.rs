@@ -32,7 +32,8 @@ fn running(platform: &MockPlatform, database: &Postgres, more: u64) -> Child {
     let mut arguments = vec!["run", "--report", "json"];
     arguments.extend(SETTINGS);
     let mut command: Command = campaign_sync(platform, database, &arguments);
-    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
+    let mut running =
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
     while database.count("campaigns") < before + more {
         assert!(running.try_wait().expect("it can be asked").is_none(), "it has work to do");
     }
@@ -58,7 +59,11 @@ fn a_run_that_is_killed_three_times_is_resumed_and_does_again_only_what_was_on_i
     }
     let (code, report) = run(&platform, &database, &SETTINGS);
     let account = &report["accounts"][0];
-    assert_eq!((code, &account["status"], &account["resumed"]), (0, &"complete".into(), &true.into()), "{report}");
+    assert_eq!(
+        (code, &account["status"], &account["resumed"]),
+        (0, &"complete".into(), &true.into()),
+        "{report}"
+    );
     let counts = |name: &str| account["campaigns"][name].as_u64().expect("a count");
     assert_eq!((counts("distinct"), counts("dead_lettered")), (CAMPAIGNS, 0));
     assert!((180..CAMPAIGNS).contains(&counts("skipped")), "{report}");
@@ -140,7 +145,8 @@ fn a_process_that_wakes_up_after_another_has_taken_over_stores_nothing_and_says_
 
     let (code, report) = run(&platform, &database, &SETTINGS);
     assert_eq!((code, &report["accounts"][0]["resumed"]), (0, &true.into()), "{report}");
-    let tables = ["campaigns", "campaign_history", "sync_runs", "dead_letters", "spent_permits", "account_owners"];
+    let tables =
+        ["campaigns", "campaign_history", "sync_runs", "dead_letters", "spent_permits", "account_owners"];
     let everything =
         || tables.map(|table| database.query(&format!("SELECT t.*, xmin FROM {table} t ORDER BY t::text")));
     let before = everything();
