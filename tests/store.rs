@@ -524,7 +524,7 @@ async fn a_second_run_of_an_account_is_told_of_the_first_and_changes_nothing() {
     let held_by = database.number(&format!("SELECT pid::bigint FROM {ACCOUNT_LOCKS}")).await;
     let other = database.other_store().await;
     for store in [&other, &database.store] {
-        let message = broken(begin(&store, ACCOUNT).await);
+        let message = broken(begin(store, ACCOUNT).await);
         for expected in [
             "another campaign-sync is syncing account acme",
             &format!("run {} since 20", run.id),
