@@ -610,7 +610,7 @@ async fn a_run_that_is_taken_over_keeps_its_id_and_knows_what_was_stored_before(
     let both =
         Batch { dead_letters: vec![letter("d1"), letter("d2")], ..batch([campaign("c1"), campaign("c2")]) };
     database.commit(&first, &both).await;
-    database.commit(&first, &batch([campaign("c3"), campaign("c1")])).await;
+    database.commit(&first, &batch([campaign("c1"), campaign("c2"), campaign("c3")])).await;
     database.commit(&first, &both).await;
     let interrupted = AccountReport { status: Status::Interrupted, ..report(&first) };
     database.store.finish_run(&first, &interrupted).await.unwrap();
