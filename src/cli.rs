@@ -27,7 +27,7 @@ Exit codes of run and demo:
   1    failed; nothing more can be done without someone
   2    wrong usage or configuration
   3    partial: a campaign was given up on, or the listing could not be proven complete
-  130  interrupted; what was acknowledged is stored
+  130  interrupted; what was acknowledged is stored, and the next run resumes
 Of plan: 0, 1 where the platform could not be asked, and 2.";
 
 const MOCK_EMAIL_HELP: &str = "\
@@ -160,6 +160,9 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: LogArgs,
+    /// Start over rather than resume a run that was left unfinished
+    #[arg(long)]
+    pub fresh: bool,
     /// Do not apply the database migrations first
     #[arg(long)]
     pub no_migrate: bool,

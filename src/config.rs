@@ -119,6 +119,8 @@ pub struct PipelineConfig {
     pub batch: BatchLimits,
     /// The longest that a run is kept waiting, by a limit or by a platform that fails; 1 s to 31 days.
     pub max_wait: Duration,
+    /// Whether to start over rather than to resume; nothing but `run` has a choice.
+    pub fresh: bool,
 }
 
 /// What standard error gets.
@@ -186,6 +188,7 @@ impl RunConfig {
         let mut reader = Reader::new(environment);
         let platform = platform(&mut reader, &args.platform);
         let pipeline = pipeline(&mut reader, &args.pipeline);
+        let pipeline = pipeline.map(|pipeline| PipelineConfig { fresh: args.fresh, ..pipeline });
         let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
         let log = log(&mut reader, &args.log);
@@ -310,6 +313,7 @@ fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConf
         retry_budget: retry_budget?,
         batch: bounded::batch(batch_size?, batch_linger?),
         max_wait: max_wait?,
+        fresh: false,
     })
 }
 

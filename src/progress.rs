@@ -43,19 +43,20 @@ pub async fn show(
         let left = left.of(&now, &settings);
         let per_second = rate.of(now.requests.total);
         let text = describe(&now, per_second, left);
+        let stored = now.stored_before + now.stored;
         match (&bar, format) {
             (Some(bar), _) => {
                 bar.set_length(now.reported_total.unwrap_or(now.distinct));
-                bar.set_position(now.stored);
+                bar.set_position(stored);
                 bar.set_message(text);
             }
             (None, LogFormat::Pretty) => {
                 let all = now.reported_total.map_or_else(|| "?".to_owned(), |total| total.to_string());
                 // A reader that has gone away must not stop the run.
-                let _ = writeln!(std::io::stderr(), "{} of {all} stored, {text}", now.stored);
+                let _ = writeln!(std::io::stderr(), "{stored} of {all} stored, {text}");
             }
             (None, LogFormat::Json) => info!(
-                stored = now.stored,
+                stored,
                 reported_total = now.reported_total,
                 dead_lettered = now.dead_lettered,
                 in_flight = now.in_flight,

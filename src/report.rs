@@ -42,11 +42,15 @@ fn table(report: &AccountReport) -> String {
     if let Some(id) = report.run_id {
         row("run", id.to_string());
     }
-    row("status", report.status.to_string());
+    row("status", format!("{}{}", report.status, if report.resumed { ", resumed" } else { "" }));
     let total = campaigns.reported_total.map_or_else(|| "an unknown number".to_owned(), |n| n.to_string());
+    let skipped = match campaigns.skipped {
+        0 => String::new(),
+        skipped => format!("{skipped} skipped as stored before, "),
+    };
     row(
         "campaigns",
-        format!("{} of {total} stored, {} dead letters", campaigns.stored, campaigns.dead_lettered),
+        format!("{} of {total} stored, {skipped}{} dead letters", campaigns.stored, campaigns.dead_lettered),
     );
     row(
         "requests",

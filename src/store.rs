@@ -1,7 +1,9 @@
 //! The store: [`PgStore`], PostgreSQL behind `actors::ports::Store`.
 //! Promises that every error names the database, the cause and what to do, never the password, that
-//! every call ends within a bound, and that an account has one run at a time.
+//! every call ends within a bound, that an account has one run at a time, and that a process which another has taken
+//! over from stores nothing any more.
 
+mod begin;
 mod commit;
 mod database_url;
 mod error;
@@ -15,15 +17,16 @@ mod storable;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use actors::model::{AccountId, Batch, CampaignId, Run, Spent};
+use actors::model::{AccountId, Batch, CampaignId, Run, SettledBy, SettledCampaign, Spent};
 use actors::ports::{Store, StoreError};
 use actors::report::AccountReport;
 use bb8::{ManageConnection, Pool, PooledConnection};
 use tokio::time::timeout;
+use tokio_postgres::Row;
 
 pub use self::database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use self::migrations::SchemaState;
-use self::ownership::{Holder, Ownership};
+use self::ownership::{Ownership, fence};
 pub use self::reading::{CampaignRow, RunRow};
 use self::session::{LastFailure, Session, Sessions};
 
@@ -38,17 +41,15 @@ const OPERATION_LIMIT: Duration = Duration::from_secs(60);
 /// Of all pending migrations together. One that rewrites a large table takes minutes; half an hour is a wait for
 /// something that does not come.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(30 * 60);
-/// A lock that was lost is taken again once within a call. Whoever loses it twice in a moment had better wait.
-const OWNERSHIP_TRIES: u32 = 2;
 
-/// Does nothing where an earlier try, whose answer was lost, has done it.
-const BEGIN_RUN: &str = "INSERT INTO sync_runs (id, account_id) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
-
-/// The primary keys find the few ids of a page; `run_id` is then compared on the rows.
+/// The primary keys find the few ids of a page; `run_id` is then compared on the rows. What the process before had given
+/// up on is not settled.
 const SETTLED: &str = "\
-SELECT id FROM campaigns WHERE account_id = $1 AND id = ANY ($3::text[]) AND run_id = $2
-UNION
-SELECT campaign_id FROM dead_letters WHERE account_id = $1 AND campaign_id = ANY ($3::text[]) AND run_id = $2";
+SELECT id, CASE WHEN run_number < $4 THEN run_number END FROM campaigns
+WHERE account_id = $1 AND id = ANY ($3::text[]) AND run_id = $2
+UNION ALL
+SELECT campaign_id, NULL FROM dead_letters
+WHERE account_id = $1 AND campaign_id = ANY ($3::text[]) AND run_id = $2 AND run_epoch = $5";
 
 /// `stored` and `dead_lettered` stay as the committing transactions have counted them.
 const FINISH_RUN: &str = "\
@@ -72,6 +73,8 @@ pub struct PgStore {
 enum Failure {
     Postgres(tokio_postgres::Error),
     Store(StoreError),
+    /// By whom.
+    TakenOver(String),
 }
 
 impl From<tokio_postgres::Error> for Failure {
@@ -152,29 +155,12 @@ impl PgStore {
         let outcome = match timeout(OPERATION_LIMIT, work(&mut session)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Failure::Store(error))) => Err(error),
+            Ok(Err(Failure::TakenOver(cause))) => Err(error::taken_over(&self.database, doing, &cause)),
             Ok(Err(Failure::Postgres(error))) => Err(error::explain(&self.database, doing, &error)),
             Err(_) => Err(error::timed_out(&self.database, doing, OPERATION_LIMIT.as_secs())),
         };
         session.in_use = matches!(outcome, Err(StoreError::Unavailable(_)));
         outcome
-    }
-
-    /// Does a piece of work that only the run that holds its account may do, and that says whether it still did.
-    async fn owning(
-        &self,
-        run: &Run,
-        doing: &str,
-        work: impl AsyncFn(&mut Session, Holder) -> Result<bool, Failure>,
-    ) -> Result<(), StoreError> {
-        for _ in 0..OWNERSHIP_TRIES {
-            let holder = self.ownership.hold(run, &self.sessions(), doing).await?;
-            if self.with(doing, async |session| work(session, holder).await).await? {
-                return Ok(());
-            }
-            tracing::warn!(account = %run.account, "the connection that held the account was lost");
-            self.ownership.lost(run, holder).await;
-        }
-        Err(error::lost(&self.database, doing))
     }
 
     /// Makes connections that are not the pool's.
@@ -198,51 +184,41 @@ impl PgStore {
 }
 
 impl Store for PgStore {
-    async fn begin_run(&self, account: &AccountId) -> Result<Run, StoreError> {
-        let run = self.ownership.begin(account).await;
-        let begun = self
-            .owning(&run, "begin a run in", async |session, holder| {
-                let statement = session.prepared(BEGIN_RUN).await?;
-                let held = holder.holds(&session.client, account).await?;
-                if held {
-                    session.client.execute(&statement, &[&run.id, &account.as_str()]).await?;
-                }
-                Ok(held)
-            })
-            .await;
-        match begun {
-            Ok(()) => self.ownership.begun(&run).await,
-            // The caller's next try goes on with this run.
-            Err(StoreError::Unavailable(_)) => {}
-            Err(_) => self.ownership.release(&run).await,
-        }
-        begun.map(|()| run)
+    async fn begin_run(
+        &self,
+        account: &AccountId,
+        resume_within: Option<Duration>,
+    ) -> Result<Run, StoreError> {
+        self.ownership.begin(account, resume_within, &self.sessions()).await
     }
 
-    async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<CampaignId>, StoreError> {
+    async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
         // A dead letter's id may not stand in the table as the platform wrote it.
         let by_stored: HashMap<_, _> = ids.iter().map(|id| (storable::id(id.as_str()), id)).collect();
         let wanted: Vec<_> = by_stored.keys().collect();
+        let settled = |row: &Row| {
+            let id = (*by_stored.get(row.get::<_, &str>(0))?).clone();
+            let number = row.get::<_, Option<i64>>(1).and_then(|number| u64::try_from(number).ok());
+            let by = number.map_or(SettledBy::ThisProcess, |number| SettledBy::EarlierProcess { number });
+            Some(SettledCampaign { id, by })
+        };
         self.with("look up what the run has done in", async |session| {
             let statement = session.prepared(SETTLED).await?;
-            let rows = session.client.query(&statement, &[&run.account.as_str(), &run.id, &wanted]).await?;
-            Ok(rows
-                .iter()
-                .filter_map(|row| by_stored.get(row.get::<_, &str>(0)))
-                .map(|id| (*id).clone())
-                .collect())
+            let (account, before) = (run.account.as_str(), count(run.stored_before));
+            let rows =
+                session.client.query(&statement, &[&account, &run.id, &wanted, &before, &run.epoch]).await?;
+            Ok(rows.iter().filter_map(settled).collect())
         })
         .await
     }
 
     async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError> {
+        const DOING: &str = "store a batch in";
         if batch.is_empty() {
             return Ok(());
         }
-        self.owning(run, "store a batch in", async |session, holder| {
-            commit::commit(session, run, holder, batch).await
-        })
-        .await
+        self.ownership.keep(run, &self.sessions(), DOING).await?;
+        self.with(DOING, async |session| commit::commit(session, run, batch).await).await
     }
 
     async fn load_spent(&self, account: &AccountId) -> Result<Spent, StoreError> {
@@ -250,9 +226,9 @@ impl Store for PgStore {
             .await
     }
 
-    async fn save_spent(&self, account: &AccountId, spent: &Spent) -> Result<(), StoreError> {
+    async fn save_spent(&self, run: &Run, spent: &Spent) -> Result<(), StoreError> {
         self.with("record what is spent of the limits", async |session| {
-            spent::save(session, account, spent).await
+            spent::save(session, run, spent).await
         })
         .await
     }
@@ -260,13 +236,14 @@ impl Store for PgStore {
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
         let mut json = serde_json::to_value(report).expect("a report has string keys only");
         storable::json(&mut json);
-        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let (campaigns, requests) = (&report.campaigns, &report.requests);
         let finished = self
             .with("finish a run in", async |session| {
-                let statement = session.prepared(FINISH_RUN).await?;
-                let updated = session
-                    .client
+                let (in_line, statement) =
+                    (session.prepared(ownership::IN_LINE).await?, session.prepared(FINISH_RUN).await?);
+                let transaction = session.client.transaction().await?;
+                fence(&transaction, &in_line, run).await?;
+                let updated = transaction
                     .execute(
                         &statement,
                         &[
@@ -287,7 +264,8 @@ impl Store for PgStore {
                         ],
                     )
                     .await?;
-                commit::belongs_to_run(updated, run).map_err(Failure::Store)
+                commit::belongs_to_run(updated, run).map_err(Failure::Store)?;
+                Ok(transaction.commit().await?)
             })
             .await;
         // Where the caller may try again, the account is still the run's.
@@ -296,4 +274,9 @@ impl Store for PgStore {
         }
         finished
     }
+}
+
+/// As PostgreSQL counts.
+fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use actors::model::{
-    AccountId, Batch, Campaign, CampaignId, DeadLetter, FailureClass, Run, Spent, SyncedCampaign,
+    AccountId, Batch, Campaign, CampaignId, DeadLetter, FailureClass, Run, SettledBy, SettledCampaign, Spent,
+    SyncedCampaign,
 };
 use actors::ports::{Store, StoreError};
 use actors::report::{AccountReport, Problem, ProblemClass, Status};
@@ -43,7 +44,7 @@ impl Database {
     }
 
     async fn run(&self) -> Run {
-        self.store.begin_run(&ACCOUNT.into()).await.unwrap()
+        begin(&self.store, ACCOUNT).await.unwrap()
     }
 
     /// The account's next run, after the one that is given.
@@ -68,6 +69,12 @@ impl Database {
         while self.number(&format!("SELECT count(*) FROM {ACCOUNT_LOCKS}")).await != wanted {}
     }
 
+    /// Until so many sessions wait for a lock.
+    async fn waiting_for_locks(&self, wanted: i64) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        while self.number(waiting).await < wanted {}
+    }
+
     async fn commit(&self, run: &Run, batch: &Batch) {
         self.store.commit(run, batch).await.unwrap();
     }
@@ -83,7 +90,7 @@ impl Database {
     /// Every row of every table that a commit writes.
     async fn everything(&self) -> String {
         let mut all = String::new();
-        for table in ["campaigns", "campaign_history", "dead_letters", "sync_runs"] {
+        for table in ["campaigns", "campaign_history", "dead_letters", "sync_runs", "spent_permits"] {
             all += &self
                 .text(&format!(
                     "SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM {table} t"
@@ -96,6 +103,11 @@ impl Database {
     async fn history_of(&self, id: &str) -> i64 {
         self.number(&format!("SELECT count(*) FROM campaign_history WHERE id = '{id}'")).await
     }
+}
+
+/// Begins a run, or resumes one that was left within the last hour.
+async fn begin(store: &PgStore, account: &str) -> Result<Run, StoreError> {
+    store.begin_run(&account.into(), Some(Duration::from_secs(3600))).await
 }
 
 async fn connect(postgres: &PrivatePostgres, user: &str) -> Client {
@@ -169,6 +181,19 @@ fn report(run: &Run) -> AccountReport {
     }
 }
 
+/// A run that was never begun.
+fn no_run() -> Run {
+    Run { id: uuid::Uuid::nil(), account: ACCOUNT.into(), epoch: 1, resumed: false, stored_before: 0 }
+}
+
+/// By this process, in the order of the ids.
+fn settled_now(settled: Vec<SettledCampaign>) -> Vec<CampaignId> {
+    assert!(settled.iter().all(|settled| settled.by == SettledBy::ThisProcess), "{settled:?}");
+    let mut ids: Vec<_> = settled.into_iter().map(|settled| settled.id).collect();
+    ids.sort();
+    ids
+}
+
 #[track_caller]
 fn refused(outcome: Result<(), StoreError>) -> String {
     match outcome {
@@ -225,7 +250,7 @@ async fn a_campaign_is_stored_as_it_came_and_replaced_by_its_next_state() {
 async fn accounts_do_not_share_campaigns() {
     let database = Database::new().await;
     let run = database.run().await;
-    let other = database.store.begin_run(&"other".into()).await.unwrap();
+    let other = begin(&database.store, "other").await.unwrap();
     database.commit(&run, &batch([campaign("c1")])).await;
     database.commit(&other, &batch([Campaign { clicks: 99, ..campaign("c1") }])).await;
     let mine = database.store.sample_campaigns(&ACCOUNT.into(), 10).await.unwrap();
@@ -438,8 +463,7 @@ async fn a_dead_letter_is_stored_whatever_it_holds() {
     );
 
     let asked = ids(&["nul\0id", &long, "unknown"]);
-    let mut settled = database.store.settled(&run, &asked).await.unwrap();
-    settled.sort();
+    let settled = settled_now(database.store.settled(&run, &asked).await.unwrap());
     assert_eq!(settled, ids(&["nul\0id", &long]), "known under the ids that the platform uses");
 }
 
@@ -455,12 +479,11 @@ async fn settled_is_what_this_run_stored_or_buried() {
         .await;
     let run = database.run_after(&earlier).await;
     database.commit(&run, &Batch { dead_letters: vec![letter("d1")], ..batch([campaign("c1")]) }).await;
-    let elsewhere = database.store.begin_run(&"other".into()).await.unwrap();
+    let elsewhere = begin(&database.store, "other").await.unwrap();
     database.commit(&elsewhere, &batch([campaign("c2")])).await;
 
     let asked = ids(&["c-old", "d-old", "c1", "d1", "c2", "new"]);
-    let mut settled = database.store.settled(&run, &asked).await.unwrap();
-    settled.sort();
+    let settled = settled_now(database.store.settled(&run, &asked).await.unwrap());
     assert_eq!(settled, ids(&["c1", "d1"]));
     assert_eq!(database.store.settled(&run, &[]).await, Ok(Vec::new()));
 }
@@ -503,7 +526,7 @@ async fn a_second_run_of_an_account_is_told_of_the_first_and_changes_nothing() {
     let held_by = database.number(&format!("SELECT pid::bigint FROM {ACCOUNT_LOCKS}")).await;
     let other = database.other_store().await;
     for store in [&other, &database.store] {
-        let message = broken(store.begin_run(&ACCOUNT.into()).await);
+        let message = broken(begin(store, ACCOUNT).await);
         for expected in [
             "another campaign-sync is syncing account acme",
             &format!("run {} since 20", run.id),
@@ -514,7 +537,7 @@ async fn a_second_run_of_an_account_is_told_of_the_first_and_changes_nothing() {
         }
     }
     assert_eq!(database.everything().await, before);
-    other.begin_run(&"other".into()).await.expect("the account is another one");
+    begin(&other, "other").await.expect("the account is another one");
     database.commit(&run, &batch([campaign("c1")])).await;
 }
 
@@ -524,7 +547,7 @@ async fn an_account_is_given_back_by_the_end_of_its_run_and_of_its_process() {
     let run = database.run().await;
     database.store.finish_run(&run, &report(&run)).await.unwrap();
     let other = database.other_store().await;
-    other.begin_run(&ACCOUNT.into()).await.expect("the first run has finished");
+    begin(&other, ACCOUNT).await.expect("the first run has finished");
     let clone = other.clone();
     drop(other);
     database.accounts_held(1).await;
@@ -538,61 +561,189 @@ async fn a_run_whose_lock_was_lost_takes_it_again_and_goes_on() {
     let database = Database::new().await;
     let run = database.run().await;
     database.end_lock_connections().await;
-    database.commit(&run, &batch([campaign("c1")])).await;
-    database.accounts_held(1).await;
-    broken(database.other_store().await.begin_run(&ACCOUNT.into()).await);
+    // The client may hear of it only after its next commit.
+    while database.number(&format!("SELECT count(*) FROM {ACCOUNT_LOCKS}")).await == 0 {
+        database.commit(&run, &batch([campaign("c1")])).await;
+    }
+    broken(begin(&database.other_store().await, ACCOUNT).await);
 }
 
 #[tokio::test]
-async fn a_run_that_was_taken_over_commits_nothing_any_more() {
+async fn a_process_that_was_taken_over_stores_nothing_any_more() {
+    for resume in [Some(Duration::from_secs(60)), None] {
+        let database = Database::new().await;
+        let run = database.run().await;
+        database.commit(&run, &batch([campaign("c1")])).await;
+        database.end_lock_connections().await;
+        let other = database.other_store().await;
+        let successor = other.begin_run(&ACCOUNT.into(), resume).await.unwrap();
+        assert_eq!((successor.epoch, successor.id == run.id), (run.epoch + 1, resume.is_some()));
+        let spent = Spent { counted: vec![(Duration::from_secs(1), 1)], ..Spent::default() };
+        other.save_spent(&successor, &spent).await.unwrap();
+
+        let before = database.everything().await;
+        let taken_over = |message: String| {
+            let wanted =
+                format!("another process has taken over account acme (run {} since 20", successor.id);
+            assert!(message.contains(&wanted) && message.contains("leave the rest"), "{message}");
+        };
+        for batch in [batch([campaign("c2")]), letters([letter("d1")])] {
+            taken_over(broken(database.store.commit(&run, &batch).await));
+        }
+        taken_over(broken(database.store.save_spent(&run, &Spent::default()).await));
+        taken_over(broken(database.store.finish_run(&run, &report(&run)).await));
+        assert_eq!(database.everything().await, before);
+
+        other.commit(&successor, &batch([campaign("c2")])).await.unwrap();
+        assert_eq!(database.number("SELECT count(*) FROM campaigns").await, 2);
+        broken(begin(&database.store, ACCOUNT).await);
+        // And when the successor has ended, the account is not its predecessor's again.
+        other.finish_run(&successor, &report(&successor)).await.unwrap();
+        let message = broken(database.store.commit(&run, &batch([campaign("c3")])).await);
+        taken_over(message);
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_is_taken_over_keeps_its_id_and_knows_what_was_stored_before() {
+    let database = Database::new().await;
+    let first = database.run().await;
+    assert_eq!((first.epoch, first.resumed, first.stored_before), (1, false, 0));
+    let both =
+        Batch { dead_letters: vec![letter("d1"), letter("d2")], ..batch([campaign("c1"), campaign("c2")]) };
+    database.commit(&first, &both).await;
+    database.commit(&first, &batch([campaign("c1"), campaign("c2"), campaign("c3")])).await;
+    database.commit(&first, &both).await;
+    let interrupted = AccountReport { status: Status::Interrupted, ..report(&first) };
+    database.store.finish_run(&first, &interrupted).await.unwrap();
+
+    let second = begin(&database.other_store().await, ACCOUNT).await.unwrap();
+    let expected = Run { epoch: 2, resumed: true, stored_before: 3, ..first.clone() };
+    assert_eq!(second, expected);
+    let row = &database.store.recent_runs(None, 10).await.unwrap()[0];
+    assert_eq!((row.status.as_str(), row.finished_at, row.resumed), ("running", None, true));
+    let all = ids(&["c1", "c2", "c3", "c4", "d1", "d2"]);
+    let mut numbers: Vec<_> =
+        database.store.settled(&second, &all).await.unwrap().into_iter().map(|s| s.by).collect();
+    numbers.sort_by_key(|by| format!("{by:?}"));
+    let expected = (0..3).map(|number| SettledBy::EarlierProcess { number }).collect::<Vec<_>>();
+    assert_eq!(numbers, expected, "each has its own number, and the dead letters are tried again");
+
+    let third = Batch { dead_letters: vec![letter("d2")], ..batch([campaign("c4"), campaign("d1")]) };
+    database.commit(&second, &third).await;
+    let settled = database.store.settled(&second, &all).await.unwrap();
+    let now: Vec<_> = settled.into_iter().filter(|s| s.by == SettledBy::ThisProcess).collect();
+    assert_eq!(settled_now(now), ids(&["c4", "d1", "d2"]));
+    let counters = "SELECT stored::text || ',' || dead_lettered::text FROM sync_runs";
+    assert_eq!(database.text(counters).await, "5,1", "of all processes of the run, each campaign once");
+    let numbers = "SELECT string_agg(run_number::text, ',' ORDER BY run_number) FROM campaigns";
+    assert_eq!(database.text(numbers).await, "0,1,2,3,4");
+}
+
+#[tokio::test]
+async fn only_the_newest_run_is_resumed_and_only_if_it_is_unfinished_and_has_not_rested_too_long() {
+    let database = Database::new().await;
+    let ago = |minutes: u32| format!("progressed_at = now() - interval '{minutes} minutes'");
+    for (left_as, resumed) in [
+        ("status = 'running'".to_owned(), true),
+        ("status = 'interrupted', finished_at = now()".to_owned(), true),
+        ("status = 'failed', finished_at = now()".to_owned(), true),
+        ("status = 'complete'".to_owned(), false),
+        ("status = 'partial'".to_owned(), false),
+        (format!("started_at = now() - interval '3 weeks', {}", ago(59)), true),
+        (ago(61), false),
+    ] {
+        let store = database.other_store().await;
+        let earlier = store.begin_run(&ACCOUNT.into(), None).await.unwrap();
+        drop(store);
+        let leave = format!("UPDATE sync_runs SET {left_as} WHERE id = '{}'", earlier.id);
+        database.sql.batch_execute(&leave).await.unwrap();
+        let store = database.other_store().await;
+        let run = begin(&store, ACCOUNT).await.unwrap();
+        assert_eq!((run.resumed, run.id == earlier.id), (resumed, resumed), "{left_as}");
+        let running = "SELECT string_agg(id::text, ' ') FROM sync_runs WHERE status = 'running'";
+        assert_eq!(database.text(running).await, run.id.to_string(), "whatever else was left is closed");
+    }
+    let closed =
+        "SELECT count(*) FROM sync_runs WHERE status = 'interrupted' AND finished_at = progressed_at";
+    assert!(database.number(closed).await >= 3);
+}
+
+#[tokio::test]
+async fn a_run_is_resumed_after_what_the_process_before_was_still_storing() {
+    let spent = Spent { counted: vec![(Duration::from_secs(1), 1)], ..Spent::default() };
+    for (table, stored, recorded) in [("campaigns", 2, 0), ("spent_permits", 1, 1)] {
+        let database = Database::new().await;
+        let run = database.run().await;
+        // From here on its statements are prepared: the next ones wait within their transactions.
+        database.commit(&run, &batch([campaign("c1")])).await;
+        database.store.save_spent(&run, &Spent::default()).await.unwrap();
+        let blocker = connect(&database.postgres, "campaign_sync").await;
+        blocker.batch_execute(&format!("BEGIN; LOCK TABLE {table}")).await.unwrap();
+        let other = database.other_store().await;
+        let last = batch([campaign("c2")]);
+        let storing = async {
+            match table {
+                "campaigns" => database.store.commit(&run, &last).await,
+                _ => database.store.save_spent(&run, &spent).await,
+            }
+        };
+        let take_over = async {
+            database.waiting_for_locks(1).await;
+            database.end_lock_connections().await;
+            begin(&other, ACCOUNT).await.unwrap()
+        };
+        let let_go = async {
+            database.waiting_for_locks(2).await;
+            blocker.batch_execute("COMMIT").await.unwrap();
+        };
+        let (done, successor, ()) = tokio::join!(storing, take_over, let_go);
+        assert_eq!((done, successor.stored_before), (Ok(()), stored));
+        assert_eq!(other.load_spent(&ACCOUNT.into()).await.unwrap().counted.len(), recorded);
+    }
+}
+
+#[tokio::test]
+async fn a_record_of_what_is_spent_does_not_wait_for_a_commit() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    database.commit(&run, &batch([campaign("c1")])).await;
+    let blocker = connect(&database.postgres, "campaign_sync").await;
+    blocker.batch_execute("BEGIN; LOCK TABLE campaigns").await.unwrap();
+    let last = batch([campaign("c2")]);
+    let beside = async {
+        database.waiting_for_locks(1).await;
+        database.store.save_spent(&run, &Spent::default()).await.unwrap();
+        blocker.batch_execute("COMMIT").await.unwrap();
+    };
+    let (committed, ()) = tokio::join!(database.store.commit(&run, &last), beside);
+    assert_eq!(committed, Ok(()));
+}
+
+#[tokio::test]
+async fn a_run_that_was_taken_over_within_one_process_does_not_give_its_successors_account_back() {
     let database = Database::new().await;
     let run = database.run().await;
     database.end_lock_connections().await;
-    let other = database.other_store().await;
-    let successor = other.begin_run(&ACCOUNT.into()).await.unwrap();
-    for batch in [batch([campaign("c1")]), letters([letter("d1")])] {
-        let message = broken(database.store.commit(&run, &batch).await);
-        let wanted = format!("another run has taken over account acme (run {}", successor.id);
-        assert!(message.contains(&wanted), "{message}");
-    }
-    let stored = "SELECT (SELECT count(*) FROM campaigns) + (SELECT count(*) FROM dead_letters)";
-    assert_eq!(database.number(stored).await, 0);
-    assert_eq!(other.commit(&successor, &batch([campaign("c1")])).await, Ok(()));
-    assert_eq!(database.store.finish_run(&run, &report(&run)).await, Ok(()), "its report is its own");
-    broken(database.store.begin_run(&ACCOUNT.into()).await);
+    let successor = database.run().await;
+    assert_eq!((successor.id, successor.epoch), (run.id, 2));
+    broken(database.store.finish_run(&run, &report(&run)).await);
+    broken(begin(&database.other_store().await, ACCOUNT).await);
+    database.commit(&successor, &batch([campaign("c1")])).await;
 }
 
 #[tokio::test]
-async fn a_begin_that_is_repeated_leaves_one_run() {
+async fn a_begin_whose_answer_was_lost_is_resumed() {
     let database = Database::new().await;
-    let read_only = async |on: &str| {
-        let alter = format!("ALTER ROLE campaign_sync SET default_transaction_read_only = {on}");
-        database.sql.batch_execute(&alter).await.unwrap();
-    };
-    read_only("on").await;
-    let store = database.other_store().await;
-    unavailable(store.begin_run(&ACCOUNT.into()).await);
-    unavailable(store.begin_run(&ACCOUNT.into()).await);
-    database.accounts_held(1).await;
-    read_only("off").await;
-    let run = store.begin_run(&ACCOUNT.into()).await.unwrap();
-    assert_eq!(database.number("SELECT count(*) FROM sync_runs").await, 1);
-    assert_eq!(store.finish_run(&run, &report(&run)).await, Ok(()));
-    assert_eq!(store.finish_run(&run, &report(&run)).await, Ok(()), "and so can its end be");
-}
-
-#[tokio::test]
-async fn a_begin_whose_answer_was_lost_goes_on_with_its_run() {
-    let database = Database::new().await;
-    // The answer does not come, because the row's trigger waits; the row comes when nobody waits for the answer any more.
+    // The answer does not come, because the commit waits; the row comes when nobody waits for the answer any more.
     let deferred = "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
                         'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END';
-                    CREATE TRIGGER wait AFTER INSERT ON sync_runs FOR EACH ROW EXECUTE FUNCTION wait();
+                    CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON sync_runs DEFERRABLE INITIALLY DEFERRED
+                        FOR EACH ROW EXECUTE FUNCTION wait();
                     SELECT pg_advisory_lock(1)";
     database.sql.batch_execute(deferred).await.unwrap();
-    let account = ACCOUNT.into();
     tokio::select! {
-        begun = database.store.begin_run(&account) => panic!("nobody has let it go on: {begun:?}"),
+        begun = begin(&database.store, ACCOUNT) => panic!("nobody has let it go on: {begun:?}"),
         () = async {
             let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
             while database.number(waiting).await == 0 {}
@@ -601,8 +752,11 @@ async fn a_begin_whose_answer_was_lost_goes_on_with_its_run() {
     database.sql.batch_execute("SELECT pg_advisory_unlock(1)").await.unwrap();
     while database.number("SELECT count(*) FROM sync_runs").await == 0 {}
     let run = database.run().await;
+    assert!(run.resumed);
     assert_eq!(database.number("SELECT count(*) FROM sync_runs").await, 1);
     database.commit(&run, &batch([campaign("c1")])).await;
+    assert_eq!(database.store.finish_run(&run, &report(&run)).await, Ok(()));
+    assert_eq!(database.store.finish_run(&run, &report(&run)).await, Ok(()), "and its end can be repeated");
 }
 
 #[tokio::test]
@@ -610,7 +764,7 @@ async fn a_server_that_ends_idle_connections_does_not_end_the_one_that_holds_the
     let database = Database::new().await;
     database.sql.batch_execute("ALTER DATABASE ads SET idle_session_timeout = '100ms'").await.unwrap();
     let store = database.other_store().await;
-    store.begin_run(&ACCOUNT.into()).await.unwrap();
+    begin(&store, ACCOUNT).await.unwrap();
     let younger = connect(&database.postgres, "campaign_sync").await;
     while !younger.is_closed() {
         tokio::task::yield_now().await;
@@ -622,7 +776,7 @@ async fn a_server_that_ends_idle_connections_does_not_end_the_one_that_holds_the
 async fn recent_runs_are_the_newest_first_and_of_one_account_where_asked() {
     let database = Database::new().await;
     let first = database.run().await;
-    let other = database.store.begin_run(&"other".into()).await.unwrap();
+    let other = begin(&database.store, "other").await.unwrap();
     let last = database.run_after(&first).await;
     let runs = |rows: Vec<campaign_sync::store::RunRow>| rows.into_iter().map(|r| r.id).collect::<Vec<_>>();
     assert_eq!(runs(database.store.recent_runs(None, 10).await.unwrap()), [last.id, other.id, first.id]);
@@ -633,18 +787,27 @@ async fn recent_runs_are_the_newest_first_and_of_one_account_where_asked() {
 #[tokio::test]
 async fn nothing_is_committed_for_a_run_that_is_not_there() {
     let database = Database::new().await;
-    let gone = Run { id: uuid::Uuid::nil(), account: AccountId::from(ACCOUNT) };
-    for batch in [batch([campaign("c1")]), letters([letter("d1")])] {
-        assert!(broken(database.store.commit(&gone, &batch).await).contains("is not in sync_runs"));
+    for gone in ["the account is nobody's", "the run is gone"] {
+        let run = match gone {
+            "the run is gone" => database.run().await,
+            _ => no_run(),
+        };
+        database.sql.batch_execute("DELETE FROM sync_runs").await.unwrap();
+        let cause = if run.id.is_nil() { "nobody has taken account acme" } else { "is not in sync_runs" };
+        for batch in [batch([campaign("c1")]), letters([letter("d1")])] {
+            let message = broken(database.store.commit(&run, &batch).await);
+            assert!(message.contains(cause), "{message}");
+        }
+        let message = broken(database.store.finish_run(&run, &report(&run)).await);
+        assert!(message.contains(cause), "{message}");
+        assert_eq!(database.everything().await, "");
     }
-    assert!(broken(database.store.finish_run(&gone, &report(&gone)).await).contains("is not in sync_runs"));
-    assert_eq!(database.everything().await, "");
 }
 
 #[tokio::test]
 async fn an_empty_batch_needs_no_database() {
     let database = Database::without_tables().await;
-    let run = Run { id: uuid::Uuid::nil(), account: ACCOUNT.into() };
+    let run = no_run();
     assert_eq!(database.store.commit(&run, &Batch::default()).await, Ok(()));
 }
 
@@ -678,7 +841,7 @@ async fn a_commit_that_is_cut_off_leaves_neither_rows_nor_a_broken_connection() 
 async fn migrations_are_applied_once_also_by_processes_that_start_together() {
     let database = Database::without_tables().await;
     let state = database.store.schema_state().await.unwrap();
-    assert_eq!((state.version, state.pending.len()), (None, 5));
+    assert_eq!((state.version, state.pending.len()), (None, 7));
     assert_eq!(state.pending[0], "V1__campaigns");
     let exists = "SELECT count(*) FROM pg_class WHERE relname IN ('refinery_schema_history', 'campaigns')";
     assert_eq!(database.number(exists).await, 0, "looking changes nothing");
@@ -695,7 +858,7 @@ async fn migrations_are_applied_once_also_by_processes_that_start_together() {
     assert_eq!(applied, state.pending);
     assert_eq!(database.store.migrate().await, Ok(Vec::new()));
     let state = database.store.schema_state().await.unwrap();
-    assert_eq!((state.version, state.pending), (Some(5), Vec::new()));
+    assert_eq!((state.version, state.pending), (Some(7), Vec::new()));
 }
 
 #[tokio::test]
@@ -743,9 +906,9 @@ async fn a_user_without_rights_can_use_a_migrated_schema_and_learns_what_is_miss
     let url: DatabaseUrl = format!("host='{socket}' user=clerk password=hunter2 dbname=ads").parse().unwrap();
     let store = PgStore::connect(&url).await.unwrap();
     assert_eq!(store.migrate().await, Ok(Vec::new()));
-    let message = broken(store.begin_run(&ACCOUNT.into()).await);
+    let message = broken(begin(&store, ACCOUNT).await);
     assert!(
-        message.contains("permission denied for table sync_runs") && message.contains("grant"),
+        message.contains("permission denied for table account_owners") && message.contains("grant"),
         "{message}"
     );
     assert!(message.contains(r#"database "ads""#) && message.contains(r#"user "clerk""#), "{message}");
@@ -755,9 +918,9 @@ async fn a_user_without_rights_can_use_a_migrated_schema_and_learns_what_is_miss
 #[tokio::test]
 async fn a_missing_table_says_to_migrate() {
     let database = Database::without_tables().await;
-    let run = Run { id: uuid::Uuid::nil(), account: ACCOUNT.into() };
+    let run = no_run();
     for message in [
-        broken(database.store.begin_run(&ACCOUNT.into()).await),
+        broken(begin(&database.store, ACCOUNT).await),
         broken(database.store.commit(&run, &batch([campaign("c1")])).await),
         broken(database.store.settled(&run, &ids(&["c1"])).await),
         broken(database.store.recent_runs(None, 1).await),
@@ -841,7 +1004,7 @@ async fn the_store_goes_on_when_its_server_is_back() {
     postgres.create_database("ads").await.unwrap();
     let store = PgStore::connect(&postgres.database_url("ads")).await.unwrap();
     store.migrate().await.unwrap();
-    let run = store.begin_run(&ACCOUNT.into()).await.unwrap();
+    let run = begin(&store, ACCOUNT).await.unwrap();
     store.commit(&run, &batch([campaign("c1")])).await.unwrap();
 
     postgres.stop().await;
@@ -866,7 +1029,7 @@ async fn a_pool_that_is_used_up_says_so() {
     let message = tokio::select! {
         biased;
         _ = futures_util::future::join_all(waiting) => pending().await,
-        outcome = database.store.begin_run(&account) => unavailable(outcome),
+        outcome = database.store.load_spent(&account) => unavailable(outcome),
     };
     assert!(message.contains("all 8 connections were in use"), "{message}");
 }
@@ -876,10 +1039,11 @@ async fn what_was_spent_grows_older_by_the_servers_clock_and_is_replaced_as_a_wh
     let database = Database::new().await;
     let (acme, other) = (AccountId::from(ACCOUNT), AccountId::from("other"));
     assert_eq!(database.store.load_spent(&acme).await, Ok(Spent::default()));
+    let run = database.run().await;
     let minute = Duration::from_secs(60);
     let day = RateLimit::new(1000, 1440 * minute).unwrap();
     let spent = Spent { counted: vec![(minute, 3), (2 * minute, 4)], leased: (minute, 5), stated: vec![day] };
-    database.store.save_spent(&acme, &spent).await.unwrap();
+    database.store.save_spent(&run, &spent).await.unwrap();
     let loaded = database.store.load_spent(&acme).await.unwrap();
     let counts = |spent: &Spent| spent.counted.iter().map(|(_, count)| *count).collect::<Vec<_>>();
     assert_eq!((counts(&loaded), loaded.leased.1, &loaded.stated), (vec![3, 4], 5, &vec![day]));
@@ -899,6 +1063,6 @@ async fn what_was_spent_grows_older_by_the_servers_clock_and_is_replaced_as_a_wh
     let loaded = database.store.load_spent(&acme).await.unwrap();
     assert_eq!((counts(&loaded), loaded.leased.1), (vec![5, 3, 4], 0));
 
-    database.store.save_spent(&acme, &Spent::default()).await.unwrap();
+    database.store.save_spent(&run, &Spent::default()).await.unwrap();
     assert_eq!(database.store.load_spent(&acme).await, Ok(Spent::default()));
 }

@@ -19,6 +19,7 @@ mod listing;
 mod pager_actor;
 mod pipeline;
 mod requester;
+mod skipped;
 mod store_actor;
 mod sync_actor;
 

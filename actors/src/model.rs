@@ -48,13 +48,41 @@ macro_rules! opaque_id {
 opaque_id!(AccountId);
 opaque_id!(CampaignId);
 
-/// One sync of one account.
+/// One sync of one account, as the process that is at work on it holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// The row of `sync_runs`.
+    /// The row of `sync_runs`. A run that is taken over keeps it.
     pub id: Uuid,
     /// Whose campaigns are synced.
     pub account: AccountId,
+    /// How often the account had been taken when this process took it. The highest owns the account: nothing is stored
+    /// for a lower one any more.
+    pub epoch: i64,
+    /// Whether an earlier process had begun it.
+    pub resumed: bool,
+    /// Campaigns that earlier processes of the run had stored; they are numbered below this.
+    pub stored_before: u64,
+}
+
+/// A campaign that needs nothing more in this run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledCampaign {
+    /// Which one.
+    pub id: CampaignId,
+    /// Since when.
+    pub by: SettledBy,
+}
+
+/// Which process of a run settled a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettledBy {
+    /// The one that asks: it is stored, or a dead letter.
+    ThisProcess,
+    /// One that was there before: it is stored.
+    EarlierProcess {
+        /// Its own among all that were stored before, from 0 to less than [`Run::stored_before`].
+        number: u64,
+    },
 }
 
 /// A campaign as the platform listed it.

@@ -1,11 +1,11 @@
 //! `Pipeline`: owns every campaign that is in flight, gives work only to who is idle, and folds what happens
-//! into the report. A campaign is in exactly one place: ready, with a `SyncActor`, uncommitted, stored, or a
+//! into the report. A campaign is in exactly one place: ready, with a `SyncActor`, uncommitted, stored, skipped, or a
 //! dead letter; it is acknowledged when its batch has committed. The pipeline itself is not restarted: it does
 //! nothing that can fail, and the next run starts from what is committed.
 
 mod handlers;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use tracing::{Instrument, error, info, warn};
 use crate::auth_actor::AuthError;
 use crate::listing::{Completeness, Listing};
 use crate::model::{
-    Campaign, CampaignId, DeadLetter, FailureClass, IdempotencyKey, Listed, Page, Run, SyncedCampaign,
+    Campaign, CampaignId, DeadLetter, FailureClass, IdempotencyKey, Listed, Page, Run, SettledBy,
+    SettledCampaign, SyncedCampaign,
 };
 use crate::pager_actor::FetchPage;
 use crate::ports::StoreError;
@@ -28,6 +29,7 @@ use crate::rate_limiter::{CloseDoor, RateLimiter, WaitIsTooLong};
 use crate::report::{CampaignCounts, Problem, ProblemClass, RestartCounts, Status};
 use crate::requester::{GaveUp, RequestError};
 use crate::settings::{PipelineSettings, READY_PER_SYNC_ACTOR, RestartIntensity, WIND_DOWN};
+use crate::skipped::Skipped;
 use crate::store_actor::{BatchCommitted, FindSettled, Flush, Keep, Settled, StoreBroke};
 use crate::supervision::{ActorKind, Crashed, RestartWindow};
 use crate::sync_actor::SyncCampaign;
@@ -67,7 +69,7 @@ struct PageFetched(Result<Result<Page, RequestError>, MailboxError>);
 #[rtype(result = "()")]
 struct PageSifted {
     sifted: Sifted,
-    settled: Result<Result<Vec<CampaignId>, StoreError>, MailboxError>,
+    settled: Result<Result<Vec<SettledCampaign>, StoreError>, MailboxError>,
 }
 
 /// A page without the campaigns that were live when it came.
@@ -136,6 +138,7 @@ pub(crate) struct Pipeline {
     live: HashSet<CampaignId>,
     uncommitted: usize,
     stored: u64,
+    skipped: Skipped,
     dead_lettered: u64,
     restarts: RestartCounts,
     problems: Vec<Problem>,
@@ -166,6 +169,7 @@ impl Pipeline {
             live: HashSet::new(),
             uncommitted: 0,
             stored: 0,
+            skipped: Skipped::default(),
             dead_lettered: 0,
             restarts: RestartCounts::default(),
             problems: Vec::new(),
@@ -255,14 +259,21 @@ impl Pipeline {
         actix::spawn(ask.in_current_span());
     }
 
-    fn take_in(&mut self, page: Sifted, settled: Vec<CampaignId>) {
-        let settled: HashSet<CampaignId> = settled.into_iter().collect();
+    /// What the run stored before this process took it over is skipped, and yet new to this listing when it is first
+    /// shown: the listing's evidence is of what it shows.
+    fn take_in(&mut self, page: Sifted, settled: Vec<SettledCampaign>) {
+        let settled: HashMap<CampaignId, SettledBy> = settled.into_iter().map(|s| (s.id, s.by)).collect();
         let mut fresh = 0;
         for entry in page.rest {
-            if settled.contains(entry.id()) || !self.live.insert(entry.id().clone()) {
-                continue;
+            match settled.get(entry.id()) {
+                Some(SettledBy::EarlierProcess { number }) => {
+                    fresh += u64::from(self.skipped.see(*number));
+                    continue;
+                }
+                Some(SettledBy::ThisProcess) => continue,
+                None if !self.live.insert(entry.id().clone()) => continue,
+                None => fresh += 1,
             }
-            fresh += 1;
             match entry {
                 Listed::Campaign(campaign) => {
                     self.ready.push_back(Lease { campaign, crashes: 0, first_crash: None })
@@ -381,10 +392,12 @@ impl Pipeline {
             let message = format!("{} campaigns were given up on and are dead letters", self.dead_lettered);
             self.problems.push(Problem { class: ProblemClass::DeadLetters, message });
         }
-        let unaccounted = self.listing.distinct.abs_diff(self.stored + self.dead_lettered);
+        let unaccounted =
+            self.listing.distinct.abs_diff(self.stored + self.skipped.count() + self.dead_lettered);
         if self.ending.is_none() && unaccounted > 0 {
-            let message =
-                format!("{unaccounted} campaigns were listed and neither stored nor given up: a bug");
+            let message = format!(
+                "{unaccounted} campaigns were listed and neither stored nor skipped nor given up: a bug"
+            );
             self.problems.push(Problem { class: ProblemClass::Unaccounted, message });
         }
         let proven = self.listing.end() == Some(&Completeness::Proven);
@@ -394,7 +407,7 @@ impl Pipeline {
             _ if !self.listing.has_begun() => Status::Failed,
             _ => Status::Partial,
         });
-        info!(%status, stored = self.stored, dead_lettered = self.dead_lettered, "run ended");
+        info!(%status, stored = self.stored, skipped = self.skipped.count(), dead_lettered = self.dead_lettered, "run ended");
         // Nobody waits for it only if the run itself was dropped.
         let _ = outcome.send(Outcome {
             status,
@@ -410,7 +423,7 @@ impl Pipeline {
             distinct: self.listing.distinct,
             reported_total: self.listing.reported_total,
             stored: self.stored,
-            skipped: 0,
+            skipped: self.skipped.count(),
             dead_lettered: self.dead_lettered,
         }
     }
@@ -429,6 +442,8 @@ impl Pipeline {
             progress.reported_total = campaigns.reported_total;
             progress.listing_ended = self.listing.end().is_some();
             progress.stored = campaigns.stored;
+            progress.stored_before = self.run.stored_before;
+            progress.skipped = campaigns.skipped;
             progress.dead_lettered = campaigns.dead_lettered;
             progress.in_flight = in_flight;
             progress.restarts = auth + pager + rate_limiter + sync + store;

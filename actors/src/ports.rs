@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::model::{
     AccessToken, AccountId, Batch, Campaign, CampaignId, FailureClass, IdempotencyKey, Login, Page,
-    PageRequest, Run, Spent, SyncedCampaign,
+    PageRequest, Run, SettledCampaign, Spent, SyncedCampaign,
 };
 use crate::permit::Permit;
 use crate::report::AccountReport;
@@ -75,12 +75,19 @@ pub enum PlatformError {
 
 /// Where the pipeline keeps what it has done.
 pub trait Store: 'static {
-    /// Opens a run of the account.
-    async fn begin_run(&self, account: &AccountId) -> Result<Run, StoreError>;
+    /// Takes the account, and takes over its newest run where that is unfinished and something was stored for it (or it
+    /// began) no longer ago than `resume_within`; else, and always where that is none, opens a new one. An older
+    /// run that was left unfinished is closed. With this, every [`Run`] of the account that was given out before owns
+    /// nothing any more: what it still wants to store is an error.
+    async fn begin_run(
+        &self,
+        account: &AccountId,
+        resume_within: Option<Duration>,
+    ) -> Result<Run, StoreError>;
 
-    /// Which of these campaigns the run has stored or buried already. This is what lets a listing of any
-    /// length be handed on once each without a set of all ids in memory.
-    async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<CampaignId>, StoreError>;
+    /// Which of these campaigns the run has stored already, or this process of it buried. This is what lets a listing
+    /// of any length be handed on once each without a set of all ids in memory.
+    async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError>;
 
     /// Stores all of the batch in one transaction, or nothing. Repeating a committed batch changes nothing.
     async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError>;
@@ -89,7 +96,7 @@ pub trait Store: 'static {
     async fn load_spent(&self, account: &AccountId) -> Result<Spent, StoreError>;
 
     /// Replaces the record of what the account has spent; durable when it returns.
-    async fn save_spent(&self, account: &AccountId, spent: &Spent) -> Result<(), StoreError>;
+    async fn save_spent(&self, run: &Run, spent: &Spent) -> Result<(), StoreError>;
 
     /// Closes the run with its report.
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError>;

@@ -20,6 +20,10 @@ pub struct Progress {
     pub listing_ended: bool,
     /// Committed.
     pub stored: u64,
+    /// Committed by the processes that the run was taken over from.
+    pub stored_before: u64,
+    /// Of these, what the listing has shown so far.
+    pub skipped: u64,
     /// Given up on.
     pub dead_lettered: u64,
     /// With a `SyncActor`.

@@ -123,7 +123,7 @@ pub struct CampaignCounts {
     pub distinct: u64,
     /// What the platform says that there are.
     pub reported_total: Option<u64>,
-    /// Committed by this run.
+    /// Committed by this process.
     pub stored: u64,
     /// Not synced again, because the run that was taken over had stored them.
     pub skipped: u64,

@@ -8,7 +8,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::{Duration, Instant, sleep};
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use crate::auth_actor::{AuthActor, GetToken};
 use crate::jitter::Jitter;
@@ -55,7 +55,7 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
 ) -> AccountReport {
     let account = settings.account.clone();
     let refused = |error: StoreError| failed(store_problem(&error), &Progress::default());
-    let run = match store.begin_run(&account).await {
+    let run = match store.begin_run(&account, settings.resume_within()).await {
         Ok(run) => run,
         Err(error) => return report(&settings, None, refused(error), &Progress::default(), Duration::ZERO),
     };
@@ -69,6 +69,9 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
         }
     };
     let span = info_span!("run", account = %account, run = %run.id);
+    if run.resumed {
+        info!(parent: &span, stored_before = run.stored_before, "an unfinished run is resumed");
+    }
     let watched = progress.subscribe();
     let budget = RetryBudget::new(settings.retry_budget);
     let hiring =
@@ -233,7 +236,7 @@ fn failed(problem: Problem, progress: &Progress) -> Outcome {
         distinct: progress.distinct,
         reported_total: progress.reported_total,
         stored: progress.stored,
-        skipped: 0,
+        skipped: progress.skipped,
         dead_lettered: progress.dead_lettered,
     };
     Outcome { status: Status::Failed, campaigns, restarts: RestartCounts::default(), problems: vec![problem] }
@@ -276,7 +279,7 @@ fn report(
         account: settings.account.clone(),
         run_id: run.map(|run| run.id),
         status: outcome.status,
-        resumed: false,
+        resumed: run.is_some_and(|run| run.resumed),
         campaigns: outcome.campaigns,
         requests,
         restarts: outcome.restarts,

@@ -192,9 +192,25 @@ pub struct PipelineSettings {
     /// The longest that a run is kept waiting, by a limit that is used up or by a platform that fails; then it ends
     /// `interrupted` or `failed`, and says so.
     pub max_wait: Duration,
+    /// Whether to begin a new run although one is unfinished.
+    pub fresh: bool,
     /// Makes a run's random waits repeatable.
     pub seed: u64,
 }
+
+impl PipelineSettings {
+    /// How long ago an unfinished run may have stored something for the next one to take it over; none where a new
+    /// one is wanted. One that has used up the limit of a day goes on only the next day, or where that is missed, the
+    /// day after.
+    pub fn resume_within(&self) -> Option<Duration> {
+        let longest_window = self.rate_limits.iter().map(|limit| limit.window()).max().unwrap_or_default();
+        (!self.fresh).then(|| LONGEST_PAUSE + 2 * longest_window)
+    }
+}
+
+/// How long a run may have rested to be taken over: it skips what it had stored, and older rows had better be synced
+/// again. Less than a day, so that a daily run starts over.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(12 * 3600);
 
 /// How long a run that ends early waits for what is in flight: what operators allow a process after SIGTERM,
 /// less a reserve for the last commit.

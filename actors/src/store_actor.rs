@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, error, warn};
 
 use crate::ledger::KeepSpent;
-use crate::model::{Batch, CampaignId, DeadLetter, FailureClass, Run, SyncedCampaign};
+use crate::model::{Batch, CampaignId, DeadLetter, FailureClass, Run, SettledCampaign, SyncedCampaign};
 use crate::ports::{Store, StoreError};
 use crate::progress::ProgressSender;
 use crate::settings::{BatchLimits, DATABASE_PATIENCE};
@@ -40,7 +40,7 @@ pub(crate) struct Flush;
 
 /// Asks which of these the run has settled already.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Vec<CampaignId>, StoreError>")]
+#[rtype(result = "Result<Vec<SettledCampaign>, StoreError>")]
 pub(crate) struct FindSettled(pub(crate) Vec<CampaignId>);
 
 /// The acknowledgement.
@@ -280,7 +280,7 @@ impl<S: Store> Handler<Flush> for StoreActor<S> {
 }
 
 impl<S: Store> Handler<FindSettled> for StoreActor<S> {
-    type Result = ResponseActFuture<Self, Result<Vec<CampaignId>, StoreError>>;
+    type Result = ResponseActFuture<Self, Result<Vec<SettledCampaign>, StoreError>>;
 
     fn handle(&mut self, FindSettled(ids): FindSettled, _: &mut Context<Self>) -> Self::Result {
         let (store, run) = (self.store.clone(), self.run.clone());
@@ -296,7 +296,7 @@ impl<S: Store> Handler<KeepSpent> for StoreActor<S> {
         let (store, run) = (self.store.clone(), self.run.clone());
         let keep = async move {
             // Written late, its times are taken from then: later than they were, so the next process waits longer.
-            patiently(async || store.save_spent(&run.account, &spent).await).await
+            patiently(async || store.save_spent(&run, &spent).await).await
         };
         Box::pin(keep.into_actor(self).map(|kept, actor, _| {
             if let Err(error) = &kept {

@@ -4,6 +4,7 @@
 
 mod limiter_load;
 mod memory_store;
+mod run_book;
 mod scripted_platform;
 mod tally_store;
 #[cfg(test)]
@@ -63,6 +64,7 @@ pub fn settings() -> PipelineSettings {
         batch: BatchLimits::new(50, Duration::from_millis(200)).expect("in range"),
         request_timeout: Duration::from_secs(10),
         max_wait: Duration::from_secs(365 * 86_400),
+        fresh: false,
         seed: 1,
     }
 }

@@ -33,6 +33,7 @@ fn run(
         (report, (Rc::strong_count(&platform), Rc::strong_count(&store)))
     });
     assert_eq!(owners, (1, 1), "no actor is left running");
+    assert!(platform.most_keys_of_one_campaign() <= 1, "the key of a campaign stays the same");
     let counts = report.campaigns;
     assert_eq!(counts.stored, store.rows().len() as u64, "what is reported as stored is stored");
     assert_eq!(counts.dead_lettered, store.dead_letters().len() as u64);

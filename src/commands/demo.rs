@@ -62,6 +62,8 @@ pub async fn run(
     };
     let pipeline_config = PipelineConfig {
         max_wait: MAX_WAIT,
+        // Each demo begins with a new platform.
+        fresh: true,
         concurrency: config.concurrency,
         page_size: PAGE_SIZE,
         rate_limits: RateLimits::Fixed(vec![settings::RateLimit::new(10, WINDOW)?]),

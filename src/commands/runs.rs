@@ -34,6 +34,7 @@ fn as_json(run: &RunRow) -> Value {
         "run_id": run.id,
         "account": run.account,
         "status": run.status,
+        "resumed": run.resumed,
         "started_at": time(run.started_at),
         "finished_at": run.finished_at.map(time),
         "stored": run.stored,
@@ -67,7 +68,7 @@ fn table(runs: &[RunRow]) -> Table {
         table.add_row([
             run.id.to_string(),
             printable(&run.account),
-            run.status.clone(),
+            if run.resumed { format!("{}, resumed", run.status) } else { run.status.clone() },
             time(run.started_at),
             run.duration_seconds.map(|seconds| format!("{seconds:.1}")).unwrap_or_default(),
             run.stored.to_string(),

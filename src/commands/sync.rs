@@ -68,6 +68,7 @@ pub(super) fn pipeline_settings(
         batch: pipeline.batch,
         request_timeout,
         max_wait: pipeline.max_wait,
+        fresh: pipeline.fresh,
         seed: rand::random(),
     }
 }

@@ -70,6 +70,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.platform.password.expose_secret(), "hunter2");
     assert_eq!(config.platform.request_timeout, Duration::from_secs(10));
     let pipeline = PipelineConfig {
+        fresh: false,
         max_wait: Duration::from_secs(15 * 60),
         concurrency: Concurrency::new(16).unwrap(),
         page_size: NonZeroU32::new(10).unwrap(),
@@ -89,7 +90,7 @@ fn the_defaults_are_those_of_the_contract() {
 fn every_flag_reaches_its_setting() {
     let flags = "--api-url http://localhost:1/ --email bob@example.com --account acme --concurrency 2 \
         --page-size 3 --rate-limit 4/5s --rate-limit 6/7m,8/9h --request-timeout 11s --max-attempts 12 \
-        --retry timeout=9/1s/2s --retry rejected=10,connection=12 --retry-budget 0.5 --batch-size 13 --batch-linger 14ms --max-wait 16s --report json --log-format json --log-level debug --no-migrate \
+        --retry timeout=9/1s/2s --retry rejected=10,connection=12 --retry-budget 0.5 --batch-size 13 --batch-linger 14ms --max-wait 16s --report json --log-format json --log-level debug --no-migrate --fresh \
         --database-url host=db";
     let config = run(flags, &[], "").unwrap();
     assert_eq!(config.platform.api_url.as_str(), "http://localhost:1/");
@@ -97,6 +98,7 @@ fn every_flag_reaches_its_setting() {
     assert_eq!(config.platform.account.as_str(), "acme");
     assert_eq!(config.platform.request_timeout, Duration::from_secs(11));
     let pipeline = PipelineConfig {
+        fresh: true,
         max_wait: Duration::from_secs(16),
         concurrency: Concurrency::new(2).unwrap(),
         page_size: NonZeroU32::new(3).unwrap(),
@@ -135,6 +137,7 @@ fn every_variable_reaches_its_setting() {
     assert_eq!(config.platform.account.as_str(), "acme");
     assert_eq!(config.platform.request_timeout, Duration::from_secs(11));
     let pipeline = PipelineConfig {
+        fresh: false,
         max_wait: Duration::from_secs(16),
         concurrency: Concurrency::new(2).unwrap(),
         page_size: NonZeroU32::new(3).unwrap(),

@@ -298,6 +298,14 @@ mod time_left {
     }
 
     #[test]
+    fn what_the_run_had_stored_before_it_was_resumed_takes_no_time() {
+        let limited = settings(&[(10, MINUTE)], 16);
+        let resumed = Progress { stored: 0, stored_before: 60, ..stored(60, SECOND) };
+        // Nothing is measured yet, but the same is left to do.
+        assert!(left(&resumed, &limited) < left(&stored(50, SECOND), &limited));
+    }
+
+    #[test]
     fn it_shrinks_as_the_run_gets_on() {
         for settings in
             [settings(&[(10, MINUTE)], 16), settings(&[], 4), settings(&[(10, SECOND), (100, MINUTE)], 8)]

@@ -19,7 +19,7 @@ pub fn time_left(progress: &Progress, settings: &PipelineSettings, now: Instant)
     let total = progress.reported_total?.max(progress.distinct);
     let settings = &PipelineSettings { rate_limits: kept(progress, settings), ..settings.clone() };
     let model = Model::new(settings, total, &measured(progress));
-    let settled = progress.stored + progress.dead_lettered;
+    let settled = progress.stored_before + progress.stored + progress.dead_lettered;
     let pages = if progress.listing_ended {
         0
     } else {

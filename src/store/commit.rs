@@ -1,6 +1,6 @@
 //! One batch, one transaction: campaigns with their history, dead letters, and the run's progress.
 //! Promises that all of it is stored or nothing, that repeating a committed batch changes nothing, and that nothing is
-//! stored for a run that does not hold its account any more.
+//! stored for a process that does not own its account any more.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -10,18 +10,13 @@ use actors::ports::StoreError;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
 
-use super::ownership::Holder;
+use super::ownership::{self, fence};
 use super::session::Session;
 use super::{Failure, storable};
 
-/// Commits of one account stand in line. Without it, two that see the same change would both write its history, for
-/// each would compare with what was there before the other; and a run that was taken over could commit after its
-/// successor. A statement of its own: the next one's
-/// snapshot is taken after the lock is held.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('campaign-sync commit ' || $1, 0))";
-
 /// All parts of a statement see the tables as they were before it, so `compared` sees what was stored before.
-/// A campaign counts for the run when the run had not stored it yet; a repeated batch therefore counts nothing.
+/// A campaign counts for the run, and gets its number there, when the run had not stored it yet; a repeated batch
+/// therefore counts nothing.
 /// The `GREATEST` keeps a campaign's history in order also where the server's clock is set back.
 const STORE: &str = "\
 WITH incoming AS (
@@ -31,12 +26,15 @@ WITH incoming AS (
       AS t (id, name, status, budget, impressions, clicks, conversions, created_at, synced_at)
 ), compared AS MATERIALIZED (
     SELECT i.*, c.run_id IS DISTINCT FROM $2 AS new_in_run,
+           CASE WHEN c.run_id = $2 THEN c.run_number
+                ELSE r.stored - 1 + row_number() OVER (PARTITION BY c.run_id IS DISTINCT FROM $2) END AS run_number,
            (c.name, c.status, c.budget, c.impressions, c.clicks, c.conversions, c.created_at)
                IS DISTINCT FROM
            (i.name, i.status, i.budget, i.impressions, i.clicks, i.conversions, i.created_at) AS changed,
            GREATEST(clock.now, c.changed_at + interval '1 microsecond') AS recorded_at
     FROM incoming i
     CROSS JOIN (SELECT clock_timestamp() AS now) clock
+    JOIN sync_runs r ON r.id = $2
     LEFT JOIN campaigns c ON c.account_id = $1 AND c.id = i.id
 ), history AS (
     INSERT INTO campaign_history (account_id, id, recorded_at, run_id, name, status, budget, impressions, clicks,
@@ -45,14 +43,15 @@ WITH incoming AS (
     FROM compared WHERE changed
 ), stored AS (
     INSERT INTO campaigns AS c (account_id, id, name, status, budget, impressions, clicks, conversions, created_at,
-                                synced_at, first_seen_at, changed_at, run_id)
+                                synced_at, first_seen_at, changed_at, run_id, run_number)
     SELECT $1, id, name, status, budget, impressions, clicks, conversions, created_at,
-           synced_at, recorded_at, recorded_at, $2
+           synced_at, recorded_at, recorded_at, $2, run_number
     FROM compared
     ON CONFLICT (account_id, id) DO UPDATE SET
         name = excluded.name, status = excluded.status, budget = excluded.budget,
         impressions = excluded.impressions, clicks = excluded.clicks, conversions = excluded.conversions,
         created_at = excluded.created_at, synced_at = excluded.synced_at, run_id = excluded.run_id,
+        run_number = excluded.run_number,
         changed_at = CASE
             WHEN (c.name, c.status, c.budget, c.impressions, c.clicks, c.conversions, c.created_at)
                      IS DISTINCT FROM
@@ -62,63 +61,61 @@ WITH incoming AS (
 ), healed AS (
     DELETE FROM dead_letters d USING incoming i WHERE d.account_id = $1 AND d.campaign_id = i.id
     RETURNING d.run_id
+), counted AS (
+    SELECT count(*) AS new_in_run FROM compared WHERE new_in_run
 )
 UPDATE sync_runs SET
-    stored = stored + (SELECT count(*) FROM compared WHERE new_in_run),
+    stored = stored + new_in_run,
+    progressed_at = CASE WHEN new_in_run > 0 THEN now() ELSE progressed_at END,
     dead_lettered = dead_lettered - (SELECT count(*) FROM healed WHERE run_id = $2)
-WHERE id = $2";
+FROM counted WHERE id = $2";
 
 /// One row per campaign: a repeated failure keeps the time of the first. Counted like the campaigns above.
 const BURY: &str = "\
 WITH incoming AS (
-    SELECT * FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[],
-                         $8::timestamptz[], $9::timestamptz[])
+    SELECT * FROM unnest($4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[],
+                         $9::timestamptz[], $10::timestamptz[])
       AS t (campaign_id, error_class, message, attempts, payload, first_failed_at, last_failed_at)
 ), counted AS (
     SELECT count(*) AS new_in_run
     FROM incoming i LEFT JOIN dead_letters d ON d.account_id = $1 AND d.campaign_id = i.campaign_id
     WHERE d.run_id IS DISTINCT FROM $2
 ), buried AS (
-    INSERT INTO dead_letters AS d (account_id, campaign_id, run_id, error_class, message, attempts, payload,
+    INSERT INTO dead_letters AS d (account_id, campaign_id, run_id, run_epoch, error_class, message, attempts, payload,
                                    first_failed_at, last_failed_at)
-    SELECT $1, campaign_id, $2, error_class, message, attempts, payload, first_failed_at, last_failed_at
+    SELECT $1, campaign_id, $2, $3, error_class, message, attempts, payload, first_failed_at, last_failed_at
     FROM incoming
     ON CONFLICT (account_id, campaign_id) DO UPDATE SET
-        run_id = excluded.run_id, error_class = excluded.error_class, message = excluded.message,
-        attempts = excluded.attempts, payload = excluded.payload,
+        run_id = excluded.run_id, run_epoch = excluded.run_epoch,
+        error_class = excluded.error_class, message = excluded.message, attempts = excluded.attempts,
+        payload = excluded.payload,
         first_failed_at = LEAST(d.first_failed_at, excluded.first_failed_at),
         last_failed_at = excluded.last_failed_at
 )
-UPDATE sync_runs SET dead_lettered = dead_lettered + (SELECT new_in_run FROM counted) WHERE id = $2";
+UPDATE sync_runs SET
+    dead_lettered = dead_lettered + new_in_run,
+    progressed_at = CASE WHEN new_in_run > 0 THEN now() ELSE progressed_at END
+FROM counted WHERE id = $2";
 
 /// Stores the batch. A campaign that stands in it more than once is stored as it stands last; one that is both
-/// synced and a dead letter is synced. False where the run does not hold its account: nothing is stored then.
-pub(super) async fn commit(
-    session: &mut Session,
-    run: &Run,
-    holder: Holder,
-    batch: &Batch,
-) -> Result<bool, Failure> {
+/// synced and a dead letter is synced.
+pub(super) async fn commit(session: &mut Session, run: &Run, batch: &Batch) -> Result<(), Failure> {
     let synced = last_of_each(&batch.synced, |synced| synced.campaign.id.as_str());
     let stored: HashSet<&str> = synced.iter().map(|synced| synced.campaign.id.as_str()).collect();
     let letters = last_of_each(&batch.dead_letters, |letter| storable::id(letter.id.as_str()));
     let letters: Vec<_> = letters.into_iter().filter(|l| !stored.contains(l.id.as_str())).collect();
 
-    let (lock, store, bury) =
-        (session.prepared(LOCK).await?, session.prepared(STORE).await?, session.prepared(BURY).await?);
+    let in_line = session.prepared(ownership::IN_LINE).await?;
+    let (store, bury) = (session.prepared(STORE).await?, session.prepared(BURY).await?);
     let transaction = session.client.transaction().await?;
-    transaction.execute(&lock, &[&run.account.as_str()]).await?;
-    if !holder.holds(&transaction, &run.account).await? {
-        return Ok(false);
-    }
+    fence(&transaction, &in_line, run).await?;
     if !synced.is_empty() {
         store_campaigns(&transaction, &store, run, &synced).await?;
     }
     if !letters.is_empty() {
         bury_letters(&transaction, &bury, run, &letters).await?;
     }
-    transaction.commit().await?;
-    Ok(true)
+    Ok(transaction.commit().await?)
 }
 
 async fn store_campaigns(
@@ -159,9 +156,10 @@ async fn bury_letters(
     run: &Run,
     letters: &[&DeadLetter],
 ) -> Result<(), Failure> {
-    let columns: [&(dyn ToSql + Sync); 9] = [
+    let columns: [&(dyn ToSql + Sync); 10] = [
         &run.account.as_str(),
         &run.id,
+        &run.epoch,
         &letters.iter().map(|l| storable::id(l.id.as_str())).collect::<Vec<_>>(),
         &letters.iter().map(|l| l.class.as_str()).collect::<Vec<_>>(),
         &letters.iter().map(|l| storable::text(&l.message)).collect::<Vec<_>>(),

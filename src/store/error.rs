@@ -32,9 +32,14 @@ pub(super) fn busy(database: &DatabaseUrl, doing: &str, connections: u32, second
     StoreError::Unavailable(sentence(database, doing, &cause, "see pg_stat_activity for what they do"))
 }
 
-/// The connection that holds an account was lost again as soon as it was made.
-pub(super) fn lost(database: &DatabaseUrl, doing: &str) -> StoreError {
-    StoreError::Unavailable(sentence(database, doing, "the server keeps ending the connection", REACHABLE))
+/// The account is not this process's any more.
+pub(super) fn taken_over(database: &DatabaseUrl, doing: &str, cause: &str) -> StoreError {
+    StoreError::Broken(sentence(
+        database,
+        doing,
+        cause,
+        "leave the rest to whoever has it, or start a new run",
+    ))
 }
 
 /// The state of the database is one that someone has to change.

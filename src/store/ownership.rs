@@ -1,13 +1,15 @@
-//! Who may sync an account: a run holds the account's lock for as long as it lasts.
-//! Promises that two runs of one account never commit at the same time, and that the end of a process in whatever
-//! way gives its accounts back.
+//! Who may sync an account. The truth is a value: `account_owners` counts how often an account was taken, and a process
+//! whose epoch is not the highest is refused in each transaction that would store something. So nobody can store
+//! anything over its successor, however long it was stopped in between.
 //!
-//! The lock is an advisory one of a connection that does nothing else. The server releases it when that connection
-//! ends: at the end of the run, of the [`Ownership`], or of the process. A connection that ends in mid-run, with a
-//! restart of the database, takes the lock with it; the next commit notices, because it asks the server whether
-//! the lock is still held, and takes it again unless another run was faster.
+//! A lock beside it keeps others from taking an account that is at work: an advisory one of a connection that does
+//! nothing else. The server releases it when that connection ends: at the end of the run, of the [`Ownership`], or of
+//! the process in whatever way, so nothing is left to be cleared away. A connection that ends in mid-run, with a restart
+//! of the database, takes the lock with it; the next commit takes it again, and where somebody was faster, the epoch
+//! tells.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,171 +18,162 @@ use actors::ports::StoreError;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, GenericClient};
-use uuid::Uuid;
+use tokio_postgres::{Client, Statement, Transaction};
+use tracing::warn;
 
-use super::error;
 use super::session::Sessions;
+use super::{Failure, begin, error};
 
 /// The server sees the end of a process in milliseconds, and of a connection to another machine in little more:
 /// whoever starts right after a run that ended or was killed need not be turned away.
 const PATIENCE: &str = "3s";
-/// Of all that is asked of the lock's connection: [`PATIENCE`] and a few look-ups.
-const LIMIT: Duration = Duration::from_secs(20);
+/// Of all that is asked of the lock's connection: it is made, waits for [`PATIENCE`] at most twice, and the rest is
+/// quick.
+const LIMIT: Duration = Duration::from_secs(30);
 
-/// The account stands in `$1`. The lock of a commit is another one (`commit.rs`).
+/// The account stands in `$1`.
 macro_rules! key {
     () => {
         "hashtextextended('campaign-sync run ' || $1, 0)"
     };
 }
-/// The lock as a row of `pg_locks`, which shows the halves of its key.
-macro_rules! held {
+/// The run for which an account was taken last.
+macro_rules! owner {
     () => {
-        concat!(
-            "pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
-             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-             AND classid = ((",
-            key!(),
-            " >> 32) & 4294967295)::oid AND objid = (",
-            key!(),
-            " & 4294967295)::oid"
-        )
+        "format('run %s since %s UTC', run_id, date_trunc('second', taken_at AT TIME ZONE 'UTC'))"
     };
 }
 
 const TAKE: &str = concat!("SELECT pg_advisory_lock(", key!(), ")");
-const BACKEND: &str = "SELECT pg_backend_pid()";
-const IS_HELD: &str = concat!("SELECT EXISTS (SELECT FROM ", held!(), " AND pid = $2)");
-/// Where a crash has left older rows behind, the newest is the one that runs.
+/// For whoever waits in vain: the lock as a row of `pg_locks`, which shows the halves of its key.
 const HOLDER: &str = concat!(
-    "SELECT pid, (SELECT format('run %s since %s UTC', id, date_trunc('second', started_at AT TIME ZONE 'UTC')) \
-                  FROM sync_runs WHERE account_id = $1 AND status = 'running' \
-                  ORDER BY started_at DESC LIMIT 1) \
-     FROM ",
-    held!()
+    "SELECT pid, (SELECT ",
+    owner!(),
+    " FROM account_owners WHERE account_id = $1) \
+      FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 \
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+      AND classid = ((",
+    key!(),
+    " >> 32) & 4294967295)::oid AND objid = (",
+    key!(),
+    " & 4294967295)::oid"
 );
 /// A connection that does nothing is what it is for; servers before 14 do not know the setting.
 const STAY: &str = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'";
 
-/// The server process that holds an account's lock for a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Holder(i32);
+/// For [`fence`] before rows are stored: they stand in line. Else two commits that see the same change would both write
+/// its history, for each would compare with what was there before the other.
+pub(super) const IN_LINE: &str =
+    concat!("SELECT epoch, ", owner!(), " FROM account_owners WHERE account_id = $1 FOR NO KEY UPDATE");
+/// For [`fence`] before a record of what was spent, for which requests wait: beside commits, but not beside the begin of
+/// a run.
+pub(super) const BESIDE_COMMITS: &str =
+    concat!("SELECT epoch, ", owner!(), " FROM account_owners WHERE account_id = $1 FOR KEY SHARE");
 
-impl Holder {
-    /// Whether it still does. Asked under the lock of a commit, the answer holds until that is released: who takes
-    /// the account over commits nothing before.
-    pub(super) async fn holds(
-        self,
-        client: &impl GenericClient,
-        account: &AccountId,
-    ) -> Result<bool, tokio_postgres::Error> {
-        Ok(client.query_one(IS_HELD, &[&account.as_str(), &self.0]).await?.get(0))
+/// Lets only the process pass that took the account last, and keeps others from taking it before the transaction is
+/// over. To be the transaction's first statement: the next one's snapshot is taken when this one has its lock.
+pub(super) async fn fence(
+    transaction: &Transaction<'_>,
+    statement: &Statement,
+    run: &Run,
+) -> Result<(), Failure> {
+    let owner = transaction.query_opt(statement, &[&run.account.as_str()]).await?;
+    match owner.map(|row| (row.get::<_, i64>(0), row.get::<_, String>(1))) {
+        Some((epoch, _)) if epoch == run.epoch => Ok(()),
+        Some((_, owner)) => Err(Failure::TakenOver(format!(
+            "another process has taken over account {} ({owner})",
+            run.account
+        ))),
+        None => Err(Failure::TakenOver(format!("nobody has taken account {}", run.account))),
     }
 }
 
-/// The runs that this process has begun and not finished. A clone shares them.
+/// The locks of the accounts that this process has taken, by account and epoch, each held for as long as its connection
+/// lasts. A clone shares them.
 #[derive(Clone, Default)]
-pub(super) struct Ownership(Arc<Mutex<HashMap<Uuid, Open>>>);
-
-struct Open {
-    run: Run,
-    /// Whether `sync_runs` has it. Until then a repeated begin goes on with the same run.
-    begun: bool,
-    lock: Option<Lock>,
-}
-
-struct Lock {
-    holder: Holder,
-    /// The lock lasts as long as this.
-    _connection: Client,
-}
+pub(super) struct Ownership(Arc<Mutex<HashMap<(AccountId, i64), Client>>>);
 
 impl Ownership {
-    /// The run to begin: a new one, or the one whose begin failed in a way that can pass.
-    pub(super) async fn begin(&self, account: &AccountId) -> Run {
-        let mut runs = self.0.lock().await;
-        if let Some(open) = runs.values().find(|open| !open.begun && open.run.account == *account) {
-            return open.run.clone();
-        }
-        let run = Run { id: Uuid::now_v7(), account: account.clone() };
-        runs.insert(run.id, Open { run: run.clone(), begun: false, lock: None });
-        run
-    }
-
-    /// To be called once the run is in `sync_runs`.
-    pub(super) async fn begun(&self, run: &Run) {
-        if let Some(open) = self.0.lock().await.get_mut(&run.id) {
-            open.begun = true;
-        }
-    }
-
-    /// Takes the account's lock for the run unless it is believed to be held. Runs that want one at the same time
-    /// wait for each other, for as long as a connection and [`PATIENCE`] take.
-    pub(super) async fn hold(
+    /// Takes the account, and begins or resumes its run.
+    pub(super) async fn begin(
         &self,
-        run: &Run,
+        account: &AccountId,
+        resume_within: Option<Duration>,
         sessions: &Sessions,
-        doing: &str,
-    ) -> Result<Holder, StoreError> {
-        let mut runs = self.0.lock().await;
-        let open = runs.entry(run.id).or_insert_with(|| Open { run: run.clone(), begun: true, lock: None });
-        if let Some(lock) = &open.lock {
-            return Ok(lock.holder);
-        }
-        let lock = match timeout(LIMIT, take(run, open.begun, sessions, doing)).await {
-            Ok(taken) => taken?,
-            Err(_) => return Err(error::timed_out(sessions.database(), doing, LIMIT.as_secs())),
+    ) -> Result<Run, StoreError> {
+        const DOING: &str = "begin a run in";
+        let database = sessions.database();
+        let begin = async {
+            let busy = |holder| format!("another campaign-sync is syncing account {account} here{holder}");
+            let mut lock = lock(account, sessions, DOING)
+                .await?
+                .map_err(|holder| error::broken(database, DOING, &busy(holder), "wait until it has ended"))?;
+            match begin::begin(&mut lock, account, resume_within).await {
+                Ok(run) => Ok((run, lock)),
+                Err(error) => Err(error::explain(database, DOING, &error)),
+            }
         };
-        Ok(open.lock.insert(lock).holder)
+        let (run, lock) = within_limit(sessions, DOING, begin).await?;
+        self.0.lock().await.insert((account.clone(), run.epoch), lock);
+        Ok(run)
     }
 
-    /// The lock is not held any more. Somebody else may have noticed before.
-    pub(super) async fn lost(&self, run: &Run, holder: Holder) {
-        if let Some(open) = self.0.lock().await.get_mut(&run.id) {
-            open.lock.take_if(|lock| lock.holder == holder);
+    /// Takes the account's lock again where its connection was lost. Those that want one at the same time wait for each
+    /// other.
+    pub(super) async fn keep(&self, run: &Run, sessions: &Sessions, doing: &str) -> Result<(), StoreError> {
+        let mut locks = self.0.lock().await;
+        let key = (run.account.clone(), run.epoch);
+        if locks.get(&key).is_some_and(|lock| !lock.is_closed()) {
+            return Ok(());
         }
+        warn!(account = %run.account, "the connection that held the account was lost");
+        let taken = within_limit(sessions, doing, lock(&run.account, sessions, doing)).await?;
+        let lock = taken.map_err(|holder| {
+            let account = &run.account;
+            let cause = format!(
+                "another process has taken over account {account}{holder}, as this one's connection was lost"
+            );
+            error::taken_over(sessions.database(), doing, &cause)
+        })?;
+        locks.insert(key, lock);
+        Ok(())
     }
 
     /// Gives the account back.
     pub(super) async fn release(&self, run: &Run) {
-        self.0.lock().await.remove(&run.id);
+        self.0.lock().await.remove(&(run.account.clone(), run.epoch));
     }
 }
 
-async fn take(run: &Run, begun: bool, sessions: &Sessions, doing: &str) -> Result<Lock, StoreError> {
-    let database = sessions.database();
-    let explain = |error| error::explain(database, doing, &error);
+async fn within_limit<T>(
+    sessions: &Sessions,
+    doing: &str,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let timed_out = |_| Err(error::timed_out(sessions.database(), doing, LIMIT.as_secs()));
+    timeout(LIMIT, work).await.unwrap_or_else(timed_out)
+}
+
+/// A connection that holds the account's lock; or, where another one does, what is known of that for a message.
+async fn lock(
+    account: &AccountId,
+    sessions: &Sessions,
+    doing: &str,
+) -> Result<Result<Client, String>, StoreError> {
+    let explain = |error| error::explain(sessions.database(), doing, &error);
     let connection = sessions.bare().await?;
     let set_up = format!("SET lock_timeout = '{PATIENCE}'; {STAY}");
     connection.batch_execute(&set_up).await.map_err(explain)?;
-    let account = run.account.as_str();
-    match connection.execute(TAKE, &[&account]).await {
-        Ok(_) => {
-            let holder = Holder(connection.query_one(BACKEND, &[]).await.map_err(explain)?.get(0));
-            Ok(Lock { holder, _connection: connection })
-        }
+    match connection.execute(TAKE, &[&account.as_str()]).await {
+        Ok(_) => Ok(Ok(connection)),
         Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-            let holder = connection.query_opt(HOLDER, &[&account]).await.map_err(explain)?;
-            let who = holder.map(|row| (row.get::<_, i32>(0), row.get::<_, Option<String>>(1)));
-            let who = match who {
+            let holder = connection.query_opt(HOLDER, &[&account.as_str()]).await.map_err(explain)?;
+            let holder = holder.map(|row| (row.get::<_, i32>(0), row.get::<_, Option<String>>(1)));
+            Ok(Err(match holder {
                 Some((process, Some(run))) => format!(" ({run}, server process {process})"),
                 Some((process, None)) => format!(" (server process {process})"),
                 None => String::new(),
-            };
-            let (cause, advice) = match begun {
-                false => (
-                    format!("another campaign-sync is syncing account {account} here{who}"),
-                    "wait until it has ended",
-                ),
-                true => (
-                    format!(
-                        "another run has taken over account {account}{who}, as this one's connection was lost"
-                    ),
-                    "leave the rest to it",
-                ),
-            };
-            Err(error::broken(database, doing, &cause, advice))
+            }))
         }
         Err(error) => Err(explain(error)),
     }

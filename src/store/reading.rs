@@ -11,7 +11,7 @@ use super::session::Session;
 
 const RECENT_RUNS: &str = "\
 SELECT id, account_id, status, started_at, finished_at, stored, dead_lettered, listed, distinct_listed,
-       reported_total, skipped, requests, throttled, duration_seconds
+       reported_total, skipped, requests, throttled, duration_seconds, resumed
 FROM sync_runs WHERE $1::text IS NULL OR account_id = $1 ORDER BY started_at DESC, id DESC LIMIT $2";
 
 const SAMPLE_CAMPAIGNS: &str = "\
@@ -27,9 +27,12 @@ pub struct RunRow {
     pub account: String,
     /// `running`, `complete`, `partial`, `failed` or `interrupted`.
     pub status: String,
+    /// Whether a process has taken it over from another. What is stored and dead is then of all of them, and what is
+    /// optional of the last one that ended in good order.
+    pub resumed: bool,
     /// When it began.
     pub started_at: SystemTime,
-    /// When its report was written.
+    /// When its report was written; of a run that was left unfinished, its last progress.
     pub finished_at: Option<SystemTime>,
     /// Campaigns stored so far.
     pub stored: i64,
@@ -110,6 +113,7 @@ fn run(row: &Row) -> RunRow {
         requests: row.get(11),
         throttled: row.get(12),
         duration_seconds: row.get(13),
+        resumed: row.get(14),
     }
 }
 

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use actors::model::{AccountId, Spent};
+use actors::model::{AccountId, Run, Spent};
 use actors::settings::RateLimit;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::Failure;
+use super::ownership::{self, fence};
 use super::session::Session;
 
 const LOAD: &str = "\
@@ -58,8 +59,9 @@ fn entry(row: &Row) -> (f64, u32) {
     (row.get(0), u32::try_from(row.get::<_, i32>(1)).unwrap_or(0))
 }
 
-pub(super) async fn save(session: &mut Session, account: &AccountId, spent: &Spent) -> Result<(), Failure> {
-    let statement = session.prepared(SAVE).await?;
+/// Not for a process that was taken over: its record would replace its successor's.
+pub(super) async fn save(session: &mut Session, run: &Run, spent: &Spent) -> Result<(), Failure> {
+    let (beside, save) = (session.prepared(ownership::BESIDE_COMMITS).await?, session.prepared(SAVE).await?);
     let leased = (spent.leased.1 > 0).then(|| (-spent.leased.0.as_secs_f64(), spent.leased.1));
     let counted = spent.counted.iter().map(|(ago, requests)| (ago.as_secs_f64(), *requests));
     let (ago, requests): (Vec<f64>, Vec<i32>) =
@@ -71,7 +73,9 @@ pub(super) async fn save(session: &mut Session, account: &AccountId, spent: &Spe
     };
     let (stated_requests, stated_windows): (Vec<i32>, Vec<i64>) = spent.stated.iter().map(stated).unzip();
     let values: [&(dyn ToSql + Sync); 5] =
-        [&account.as_str(), &ago, &requests, &stated_requests, &stated_windows];
-    session.client.execute(&statement, &values).await?;
-    Ok(())
+        [&run.account.as_str(), &ago, &requests, &stated_requests, &stated_windows];
+    let transaction = session.client.transaction().await?;
+    fence(&transaction, &beside, run).await?;
+    transaction.execute(&save, &values).await?;
+    Ok(transaction.commit().await?)
 }

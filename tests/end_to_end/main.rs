@@ -5,5 +5,6 @@ mod kills;
 mod main_job;
 mod overlap;
 mod plan;
+mod resumption;
 mod signals;
 mod support;

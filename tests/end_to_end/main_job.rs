@@ -102,6 +102,8 @@ fn the_report_is_the_only_thing_on_standard_output_and_has_every_field_of_the_co
         "duration_seconds",
         "lower_bound_seconds",
         "problems",
+        // Beside the contract's.
+        "limits",
     ];
     assert_eq!(fields(account), sorted(&names));
     let names = ["listed", "distinct", "reported_total", "stored", "skipped", "dead_lettered"];

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{AccountId, Campaign, Spent};
+use crate::model::{AccountId, Campaign, SettledBy, Spent};
 use crate::progress::Progress;
 use crate::report::AccountReport;
 use crate::settings::RestartIntensity;
@@ -56,16 +56,16 @@ struct NotingStore {
 }
 
 impl Store for NotingStore {
-    async fn begin_run(&self, _: &AccountId) -> Result<Run, StoreError> {
+    async fn begin_run(&self, _: &AccountId, _: Option<Duration>) -> Result<Run, StoreError> {
         unreachable!("the run began before")
     }
 
-    async fn settled(&self, _: &Run, ids: &[CampaignId]) -> Result<Vec<CampaignId>, StoreError> {
+    async fn settled(&self, _: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
         let number = self.questions.borrow().len();
         self.questions.borrow_mut().push(Instant::now());
         sleep(COMMIT).await;
         match (self.fate)(number) {
-            Fate::Well => Ok(ids.to_vec()),
+            Fate::Well => Ok(ids.iter().cloned().map(settled).collect()),
             Fate::Away => Err(StoreError::Unavailable("away".into())),
             _ => Err(StoreError::Broken("broken".into())),
         }
@@ -99,7 +99,7 @@ impl Store for NotingStore {
         Ok(Spent::default())
     }
 
-    async fn save_spent(&self, _: &AccountId, _: &Spent) -> Result<(), StoreError> {
+    async fn save_spent(&self, _: &Run, _: &Spent) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -112,6 +112,10 @@ impl NotingStore {
     fn is_unspeakable(&self, letters: &[u32]) -> bool {
         self.poison.contains(&UNSPEAKABLE) && letters.contains(&UNSPEAKABLE)
     }
+}
+
+fn settled(id: CampaignId) -> SettledCampaign {
+    SettledCampaign { id, by: SettledBy::ThisProcess }
 }
 
 struct Scene {
@@ -142,7 +146,7 @@ impl Scene {
             busy: Cell::new(false),
             questions: RefCell::default(),
         });
-        let run = Run { id: Uuid::nil(), account: "test".into() };
+        let run = Run { id: Uuid::nil(), account: "test".into(), epoch: 1, resumed: false, stored_before: 0 };
         let limits = BatchLimits::new(size, LINGER).expect("in range");
         let ((acknowledge, acknowledged), (alarm, alarms)) = (witness(), witness());
         let (sender, progress) = watch::channel(Progress::default());

@@ -8,7 +8,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::model::{AccountId, Batch, CampaignId, DeadLetter, Run, Spent, SyncedCampaign};
+use super::run_book::RunBook;
+use crate::model::{
+    AccountId, Batch, CampaignId, DeadLetter, Run, SettledBy, SettledCampaign, Spent, SyncedCampaign,
+};
 use crate::ports::{Store, StoreError};
 use crate::report::AccountReport;
 
@@ -33,12 +36,20 @@ pub struct MemoryStore {
     lookup: Duration,
     refuses: Box<dyn Fn(&CampaignId) -> bool>,
     commits: Cell<u64>,
-    rows: RefCell<HashMap<CampaignId, SyncedCampaign>>,
-    dead_letters: RefCell<HashMap<CampaignId, DeadLetter>>,
+    runs: RunBook,
+    rows: RefCell<HashMap<CampaignId, Row>>,
+    /// With the process that gave up.
+    dead_letters: RefCell<HashMap<CampaignId, (DeadLetter, Run)>>,
     batches: RefCell<Vec<usize>>,
     finished: RefCell<Vec<AccountReport>>,
     spent: RefCell<Option<(Instant, Spent)>>,
     records: Cell<u64>,
+}
+
+struct Row {
+    synced: SyncedCampaign,
+    run: Uuid,
+    number: u64,
 }
 
 impl fmt::Debug for MemoryStore {
@@ -54,6 +65,7 @@ impl Default for MemoryStore {
             lookup: Duration::from_millis(1),
             refuses: Box::new(|_| false),
             commits: Cell::new(0),
+            runs: RunBook::default(),
             rows: RefCell::default(),
             dead_letters: RefCell::default(),
             batches: RefCell::default(),
@@ -82,12 +94,12 @@ impl MemoryStore {
 
     /// The rows.
     pub fn rows(&self) -> HashMap<CampaignId, SyncedCampaign> {
-        self.rows.borrow().clone()
+        self.rows.borrow().iter().map(|(id, row)| (id.clone(), row.synced.clone())).collect()
     }
 
     /// The dead letters.
     pub fn dead_letters(&self) -> HashMap<CampaignId, DeadLetter> {
-        self.dead_letters.borrow().clone()
+        self.dead_letters.borrow().iter().map(|(id, (letter, _))| (id.clone(), letter.clone())).collect()
     }
 
     /// The sizes of the batches that were committed.
@@ -107,17 +119,28 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    async fn begin_run(&self, account: &AccountId) -> Result<Run, StoreError> {
-        Ok(Run { id: Uuid::nil(), account: account.clone() })
+    async fn begin_run(
+        &self,
+        account: &AccountId,
+        resume_within: Option<Duration>,
+    ) -> Result<Run, StoreError> {
+        Ok(self.runs.begin(account, resume_within))
     }
 
-    async fn settled(&self, _: &Run, ids: &[CampaignId]) -> Result<Vec<CampaignId>, StoreError> {
+    async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
         sleep(self.lookup).await;
         let (rows, dead_letters) = (self.rows.borrow(), self.dead_letters.borrow());
-        Ok(ids.iter().filter(|id| rows.contains_key(id) || dead_letters.contains_key(id)).cloned().collect())
+        let by = |id: &CampaignId| match rows.get(id) {
+            Some(&Row { run: by, number, .. }) if by == run.id && number < run.stored_before => {
+                Some(SettledBy::EarlierProcess { number })
+            }
+            Some(row) if row.run == run.id => Some(SettledBy::ThisProcess),
+            _ => dead_letters.get(id).filter(|(_, by)| by == run).map(|_| SettledBy::ThisProcess),
+        };
+        Ok(ids.iter().filter_map(|id| Some(SettledCampaign { id: id.clone(), by: by(id)? })).collect())
     }
 
-    async fn commit(&self, _: &Run, batch: &Batch) -> Result<(), StoreError> {
+    async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError> {
         let number = self.commits.replace(self.commits.get() + 1);
         sleep(Duration::from_millis(5)).await;
         let fault = (self.fault)(number);
@@ -130,11 +153,16 @@ impl Store for MemoryStore {
         if batch.synced.iter().any(|synced| (self.refuses)(&synced.campaign.id)) {
             return Err(StoreError::Refused("a value that cannot be stored".into()));
         }
+        self.runs.fence(run)?;
         for synced in &batch.synced {
-            self.rows.borrow_mut().insert(synced.campaign.id.clone(), synced.clone());
+            let (id, mut rows) = (&synced.campaign.id, self.rows.borrow_mut());
+            let number = rows.get(id).filter(|row| row.run == run.id).map(|row| row.number);
+            let number = number.unwrap_or_else(|| self.runs.count());
+            rows.insert(id.clone(), Row { synced: synced.clone(), run: run.id, number });
+            self.dead_letters.borrow_mut().remove(id);
         }
         for letter in &batch.dead_letters {
-            self.dead_letters.borrow_mut().insert(letter.id.clone(), letter.clone());
+            self.dead_letters.borrow_mut().insert(letter.id.clone(), (letter.clone(), run.clone()));
         }
         self.batches.borrow_mut().push(batch.len());
         assert!(fault != CommitFault::PanicAfter, "the script says so: after commit {number}");
@@ -156,14 +184,16 @@ impl Store for MemoryStore {
         }
     }
 
-    async fn save_spent(&self, _: &AccountId, spent: &Spent) -> Result<(), StoreError> {
+    async fn save_spent(&self, run: &Run, spent: &Spent) -> Result<(), StoreError> {
         sleep(Duration::from_millis(1)).await;
+        self.runs.fence(run)?;
         self.records.set(self.records.get() + 1);
         *self.spent.borrow_mut() = Some((Instant::now(), spent.clone()));
         Ok(())
     }
 
-    async fn finish_run(&self, _: &Run, report: &AccountReport) -> Result<(), StoreError> {
+    async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
+        self.runs.finish(run, report.status)?;
         self.finished.borrow_mut().push(report.clone());
         Ok(())
     }

@@ -2,18 +2,22 @@
 //! grow with what is stored.
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
-use uuid::Uuid;
-
-use super::scripted_platform::number_of;
-use crate::model::{AccountId, Batch, CampaignId, Run, Spent};
+use super::run_book::RunBook;
+use super::scripted_platform::{campaign_id, number_of};
+use crate::model::{AccountId, Batch, CampaignId, Run, SettledBy, SettledCampaign, Spent};
 use crate::ports::{Store, StoreError};
 use crate::report::AccountReport;
 
 /// See the module.
 #[derive(Debug)]
 pub struct TallyStore {
+    runs: RunBook,
+    /// By the newest run.
     stored: RefCell<Vec<u64>>,
+    /// Of these: before it was taken over.
+    stored_before: RefCell<Vec<u64>>,
     doubled: Cell<u64>,
 }
 
@@ -21,10 +25,26 @@ impl TallyStore {
     /// For campaigns with numbers below this.
     pub fn for_campaigns(most: u64) -> Self {
         let words = usize::try_from(most.div_ceil(64)).expect("fits into memory");
-        Self { stored: RefCell::new(vec![0; words]), doubled: Cell::new(0) }
+        Self {
+            runs: RunBook::default(),
+            stored: RefCell::new(vec![0; words]),
+            stored_before: RefCell::new(vec![0; words]),
+            doubled: Cell::new(0),
+        }
     }
 
-    /// How many different campaigns it stored.
+    /// As an interrupted run has left it that had stored the first so many.
+    pub fn left_after(self, first: u64) -> Self {
+        self.runs.begin(&"of the past".into(), None);
+        for number in 0..first {
+            let (word, bit) = Self::bit(&campaign_id(number));
+            self.stored.borrow_mut()[word] |= bit;
+            self.runs.count();
+        }
+        self
+    }
+
+    /// How many different campaigns the newest run stored.
     pub fn stored(&self) -> u64 {
         self.stored.borrow().iter().map(|word| u64::from(word.count_ones())).sum()
     }
@@ -40,25 +60,46 @@ impl TallyStore {
     }
 }
 
+fn has(bits: &[u64], id: &CampaignId) -> bool {
+    let (word, bit) = TallyStore::bit(id);
+    bits[word] & bit != 0
+}
+
 impl Store for TallyStore {
-    async fn begin_run(&self, account: &AccountId) -> Result<Run, StoreError> {
-        Ok(Run { id: Uuid::nil(), account: account.clone() })
+    async fn begin_run(
+        &self,
+        account: &AccountId,
+        resume_within: Option<Duration>,
+    ) -> Result<Run, StoreError> {
+        let run = self.runs.begin(account, resume_within);
+        let mut stored = self.stored.borrow_mut();
+        if !run.resumed {
+            stored.fill(0);
+        }
+        self.stored_before.borrow_mut().copy_from_slice(&stored);
+        Ok(run)
     }
 
-    async fn settled(&self, _: &Run, ids: &[CampaignId]) -> Result<Vec<CampaignId>, StoreError> {
-        let stored = self.stored.borrow();
-        let is_stored = |id: &&CampaignId| {
-            let (word, bit) = Self::bit(id);
-            stored[word] & bit != 0
+    /// A campaign's own number is as good as one in the order of storing.
+    async fn settled(&self, _: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
+        let (stored, stored_before) = (self.stored.borrow(), self.stored_before.borrow());
+        let by = |id: &CampaignId| match has(&stored_before, id) {
+            true => SettledBy::EarlierProcess { number: number_of(id) },
+            false => SettledBy::ThisProcess,
         };
-        Ok(ids.iter().filter(is_stored).cloned().collect())
+        let settled = ids.iter().filter(|id| has(&stored, id));
+        Ok(settled.map(|id| SettledCampaign { id: id.clone(), by: by(id) }).collect())
     }
 
-    async fn commit(&self, _: &Run, batch: &Batch) -> Result<(), StoreError> {
+    async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError> {
+        self.runs.fence(run)?;
         let mut stored = self.stored.borrow_mut();
         for synced in &batch.synced {
             let (word, bit) = Self::bit(&synced.campaign.id);
-            self.doubled.set(self.doubled.get() + u64::from(stored[word] & bit != 0));
+            match stored[word] & bit {
+                0 => _ = self.runs.count(),
+                _ => self.doubled.set(self.doubled.get() + 1),
+            }
             stored[word] |= bit;
         }
         Ok(())
@@ -68,11 +109,11 @@ impl Store for TallyStore {
         Ok(Spent::default())
     }
 
-    async fn save_spent(&self, _: &AccountId, _: &Spent) -> Result<(), StoreError> {
-        Ok(())
+    async fn save_spent(&self, run: &Run, _: &Spent) -> Result<(), StoreError> {
+        self.runs.fence(run)
     }
 
-    async fn finish_run(&self, _: &Run, _: &AccountReport) -> Result<(), StoreError> {
-        Ok(())
+    async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
+        self.runs.finish(run, report.status)
     }
 }

@@ -83,7 +83,7 @@ fn a_question_is_asked_again_while_the_database_is_away_and_answered_then() {
         let scene = Scene::new(10, |n| if n < 3 { Fate::Away } else { Fate::Well });
         let (ids, begun) = (vec![CampaignId::from("1")], Instant::now());
         let answer = scene.actor.send(FindSettled(ids.clone())).await.expect("it is alive");
-        assert_eq!(answer, Ok(ids));
+        assert_eq!(answer, Ok(ids.into_iter().map(settled).collect()));
         let asked: Vec<u128> =
             scene.store.questions.borrow().iter().map(|at| (*at - begun).as_millis() / 100).collect();
         assert_eq!(asked, [0, 2, 7, 17], "at 0, 0.26, 0.77 and 1.78 s");

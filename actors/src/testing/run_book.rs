@@ -1,0 +1,77 @@
+//! The runs of one account, as a store has to keep them: who owns the account, and what the newest run has stored.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::model::{AccountId, Run};
+use crate::ports::StoreError;
+use crate::report::Status;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct RunBook {
+    epoch: Cell<i64>,
+    begun: Cell<u128>,
+    newest: RefCell<Option<Newest>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    id: Uuid,
+    status: Option<Status>,
+    stored: u64,
+    progressed_at: Instant,
+}
+
+impl RunBook {
+    pub(super) fn begin(&self, account: &AccountId, resume_within: Option<Duration>) -> Run {
+        self.epoch.set(self.epoch.get() + 1);
+        let is_unfinished = |run: &Newest| !matches!(run.status, Some(Status::Complete | Status::Partial));
+        let rested = |run: &Newest| run.progressed_at.elapsed();
+        let mut newest = self.newest.borrow_mut();
+        let unfinished =
+            newest.filter(|run| is_unfinished(run) && resume_within.is_some_and(|most| rested(run) <= most));
+        let run = unfinished.unwrap_or_else(|| {
+            self.begun.set(self.begun.get() + 1);
+            let id = Uuid::from_u128(self.begun.get());
+            Newest { id, status: None, stored: 0, progressed_at: Instant::now() }
+        });
+        *newest = Some(Newest { status: None, ..run });
+        Run {
+            id: run.id,
+            account: account.clone(),
+            epoch: self.epoch.get(),
+            resumed: unfinished.is_some(),
+            stored_before: run.stored,
+        }
+    }
+
+    /// Whether the account is still the run's.
+    pub(super) fn fence(&self, run: &Run) -> Result<(), StoreError> {
+        if run.epoch == self.epoch.get() {
+            Ok(())
+        } else {
+            Err(StoreError::Broken(format!("another process has taken over account {}", run.account)))
+        }
+    }
+
+    /// The number of one more campaign that the run has stored.
+    pub(super) fn count(&self) -> u64 {
+        let mut newest = self.newest.borrow_mut();
+        let run = newest.as_mut().expect("only a run stores");
+        run.progressed_at = Instant::now();
+        run.stored += 1;
+        run.stored - 1
+    }
+
+    pub(super) fn finish(&self, run: &Run, status: Status) -> Result<(), StoreError> {
+        self.fence(run)?;
+        if let Some(newest) = self.newest.borrow_mut().as_mut() {
+            newest.status = Some(status);
+        }
+        Ok(())
+    }
+}
