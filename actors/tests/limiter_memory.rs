@@ -24,9 +24,8 @@ fn held_after(requests: u32) -> usize {
 #[test]
 fn a_limit_of_a_hundred_thousand_a_day_takes_memory_for_the_requests_that_were_made() {
     let [few, some, many] = [100, 1_000, 10_000].map(held_after);
-    println!("{few} bytes after 100, {some} after 1,000, {many} after 10,000");
-    assert!(few < 40_000, "{few} bytes");
+    let held = format!("{few} bytes after 100, {some} after 1,000, {many} after 10,000");
+    assert!(few < 40_000, "{held}");
     let each = |more: usize, less: usize, requests: usize| (more - less) / requests;
-    assert!(each(some, few, 900) < 64, "{} bytes a request", each(some, few, 900));
-    assert!(each(many, some, 9_000) < 64, "{} bytes a request", each(many, some, 9_000));
+    assert!(each(some, few, 900) < 64 && each(many, some, 9_000) < 64, "{held}");
 }
