@@ -191,6 +191,9 @@ pub struct PlanArgs {
     pub pipeline: PipelineArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub report: ReportArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
