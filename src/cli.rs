@@ -171,7 +171,7 @@ pub struct RunArgs {
 /// Flags of `plan`.
 #[derive(Args, Default)]
 pub struct PlanArgs {
-    /// Number of campaigns; nothing is sent then, and no login is needed [default: what the platform says]
+    /// Number of campaigns; nothing is sent then, and neither login nor database is needed [default: what the platform says]
     #[arg(long, value_name = "N")]
     pub campaigns: Option<String>,
     /// Time that a sync is assumed to take [default: 2s]
