@@ -171,7 +171,7 @@ pub struct RunArgs {
 /// Flags of `plan`.
 #[derive(Args, Default)]
 pub struct PlanArgs {
-    /// Number of campaigns; nothing is sent then, and no login is needed [default: what the platform says]
+    /// Number of campaigns; nothing is sent then, and neither login nor database is needed [default: what the platform says]
     #[arg(long, value_name = "N")]
     pub campaigns: Option<String>,
     /// Time that a sync is assumed to take [default: 2s]
@@ -189,6 +189,9 @@ pub struct PlanArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub pipeline: PipelineArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub database: DatabaseArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub report: ReportArgs,

@@ -25,14 +25,28 @@ impl Database {
         if let Some(url) = &config.url {
             return Ok(Self { store: PgStore::connect(url).await?, private: None, name: name.to_owned() });
         }
-        let directory = config
-            .private_directory
-            .clone()
-            .context("no DATABASE_URL is set, and without HOME there is no place for a private PostgreSQL")?;
-        info!(directory = %directory.display(), "no DATABASE_URL is set, starting a private PostgreSQL");
-        let settings = PrivatePostgresSettings { directory, durability: Durability::Durable };
-        let private = PrivatePostgres::start(&settings).await?;
+        let private = start_private(config).await?;
         private.create_database(name).await?;
+        Self::in_private(private, name).await
+    }
+
+    /// As [`Self::open`], but makes nothing: none where there is no such database in a private cluster yet.
+    pub async fn open_existing(config: &DatabaseConfig, name: &str) -> anyhow::Result<Option<Self>> {
+        if config.url.is_some() {
+            return Self::open(config, name).await.map(Some);
+        }
+        if !config.private_directory.as_deref().is_some_and(PrivatePostgres::has_cluster) {
+            return Ok(None);
+        }
+        let private = start_private(config).await?;
+        if private.has_database(name).await? {
+            return Self::in_private(private, name).await.map(Some);
+        }
+        private.stop().await;
+        Ok(None)
+    }
+
+    async fn in_private(private: PrivatePostgres, name: &str) -> anyhow::Result<Self> {
         let store = PgStore::connect(&private.database_url(name)).await?;
         Ok(Self { store, private: Some(private), name: name.to_owned() })
     }
@@ -71,4 +85,14 @@ impl Database {
             private.stop().await;
         }
     }
+}
+
+async fn start_private(config: &DatabaseConfig) -> anyhow::Result<PrivatePostgres> {
+    let directory = config
+        .private_directory
+        .clone()
+        .context("no DATABASE_URL is set, and without HOME there is no place for a private PostgreSQL")?;
+    info!(directory = %directory.display(), "no DATABASE_URL is set, starting a private PostgreSQL");
+    let settings = PrivatePostgresSettings { directory, durability: Durability::Durable };
+    Ok(PrivatePostgres::start(&settings).await?)
 }

@@ -27,6 +27,8 @@ pub struct PlanReport<'a> {
     pub limits: &'a [LimitKept],
     /// Requests that were sent for this plan; 0 where the number of campaigns was given.
     pub spent: u64,
+    /// Why they are not recorded for the next run, in a few words; none where they are, or there are none.
+    pub unrecorded: Option<&'static str>,
 }
 
 impl PlanReport<'_> {
@@ -74,6 +76,8 @@ impl PlanReport<'_> {
                 "failure_rate": self.conditions.failure_rate,
             },
             "spent_requests": self.spent,
+            // Without a limit nothing is.
+            "spent_recorded": self.spent > 0 && self.unrecorded.is_none() && !limits.is_empty(),
         })
     }
 
@@ -185,8 +189,14 @@ impl PlanReport<'_> {
 
     fn spent_in_words(&self) -> String {
         let longest = self.settings.rate_limits.iter().map(|limit| limit.window()).max();
-        let until = longest.map(|window| format!("; they count against the limit for {}", words(window)));
-        format!("{} requests for this plan{}", self.spent, until.unwrap_or_default())
+        let requests = format!("{} requests for this plan", self.spent);
+        match (longest, self.unrecorded) {
+            (None, _) => requests,
+            (Some(_), None) => format!("{requests}, recorded: the next run counts them"),
+            (Some(window), Some(because)) => {
+                format!("{requests}; a run within {} does not know of them ({because})", words(window))
+            }
+        }
     }
 }
 

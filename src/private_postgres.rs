@@ -108,6 +108,11 @@ impl PrivatePostgres {
         binaries::find(None)
     }
 
+    /// Whether there is a cluster in this directory. Makes and starts nothing.
+    pub fn has_cluster(directory: &Path) -> bool {
+        directory.join("data").exists()
+    }
+
     async fn accepts_connections(&mut self, log: &Path) -> Result<(), PrivatePostgresError> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
@@ -136,12 +141,18 @@ impl PrivatePostgres {
         config.into()
     }
 
+    /// Whether there is a database of this name.
+    pub async fn has_database(&self, dbname: &str) -> Result<bool, PrivatePostgresError> {
+        let failed = PrivatePostgresError::database("look for", dbname);
+        let client = connect(&self.database_url(MAINTENANCE_DATABASE)).await.map_err(failed)?;
+        has_database(&client, dbname).await.map_err(failed)
+    }
+
     /// Creates the database where there is none of this name.
     pub async fn create_database(&self, dbname: &str) -> Result<(), PrivatePostgresError> {
-        let failed = |source| PrivatePostgresError::CreateDatabase { dbname: dbname.to_owned(), source };
+        let failed = PrivatePostgresError::database("create", dbname);
         let client = connect(&self.database_url(MAINTENANCE_DATABASE)).await.map_err(failed)?;
-        let exists = "SELECT 1 FROM pg_database WHERE datname = $1";
-        if client.query_opt(exists, &[&dbname]).await.map_err(failed)?.is_none() {
+        if !has_database(&client, dbname).await.map_err(failed)? {
             let create = format!("CREATE DATABASE \"{}\"", dbname.replace('"', "\"\""));
             client.batch_execute(&create).await.map_err(failed)?;
         }
@@ -206,6 +217,11 @@ fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+async fn has_database(client: &Client, dbname: &str) -> Result<bool, tokio_postgres::Error> {
+    let exists = "SELECT 1 FROM pg_database WHERE datname = $1";
+    Ok(client.query_opt(exists, &[&dbname]).await?.is_some())
 }
 
 async fn connect(database: &DatabaseUrl) -> Result<Client, tokio_postgres::Error> {

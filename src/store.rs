@@ -192,6 +192,14 @@ impl Store for PgStore {
         self.ownership.begin(account, resume_within, &self.sessions()).await
     }
 
+    async fn borrow_account(&self, account: &AccountId) -> Result<Run, StoreError> {
+        self.ownership.borrow(account, &self.sessions()).await
+    }
+
+    async fn give_back(&self, borrowed: &Run) {
+        self.ownership.release(borrowed).await;
+    }
+
     async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
         // A dead letter's id may not stand in the table as the platform wrote it.
         let by_stored: HashMap<_, _> = ids.iter().map(|id| (storable::id(id.as_str()), id)).collect();

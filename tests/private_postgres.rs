@@ -9,6 +9,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use campaign_sync::config::DatabaseConfig;
+use campaign_sync::database::Database;
 use campaign_sync::private_postgres::{
     Durability, PrivatePostgres, PrivatePostgresError, PrivatePostgresSettings, throwaway,
 };
@@ -67,6 +69,25 @@ async fn what_is_stored_is_there_at_the_next_start() {
         client(&postgres, name).await.query_one("SELECT x FROM kept", &[]).await.unwrap().get(0);
     assert_eq!(kept, "é");
     assert_eq!(ask(&postgres, "SHOW server_encoding").await, "UTF8");
+}
+
+#[tokio::test]
+async fn what_is_only_to_be_opened_is_not_made() {
+    let home = tempfile::tempdir().unwrap();
+    if geteuid().is_root() {
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let directory = home.path().join("postgres");
+    let config = DatabaseConfig { url: None, private_directory: Some(directory.clone()) };
+    let opened = async || Database::open_existing(&config, "ads").await.unwrap();
+    assert!(opened().await.is_none() && !directory.exists(), "there is no cluster");
+    start(&directory).await.stop().await;
+    assert!(opened().await.is_none(), "there is no database in it");
+    assert!(opened().await.is_none(), "and none was made");
+    let postgres = start(&directory).await;
+    postgres.create_database("ads").await.unwrap();
+    postgres.stop().await;
+    opened().await.expect("now it is there").close().await;
 }
 
 #[tokio::test]

@@ -641,6 +641,76 @@ async fn a_run_that_is_taken_over_keeps_its_id_and_knows_what_was_stored_before(
 }
 
 #[tokio::test]
+async fn an_unfinished_run_stays_as_it_was_while_its_account_is_borrowed_and_is_resumed_after() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    database.commit(&run, &batch([campaign("c1")])).await;
+    database.end_lock_connections().await;
+    let other = database.other_store().await;
+    let before = database.everything().await;
+    let borrowed = other.borrow_account(&ACCOUNT.into()).await.unwrap();
+    assert_eq!((borrowed.epoch, borrowed.id.is_nil(), borrowed.resumed), (2, true, false));
+    assert_eq!(database.everything().await, before);
+
+    let message = broken(database.store.commit(&run, &batch([campaign("c2")])).await);
+    assert!(message.contains("another process has taken over account acme (a plan since 20"), "{message}");
+    broken(database.store.save_spent(&run, &Spent::default()).await);
+    broken(other.commit(&borrowed, &batch([campaign("c2")])).await);
+    assert_eq!(database.everything().await, before, "neither stores anything");
+    let spent = Spent { counted: vec![(Duration::from_secs(1), 2)], ..Spent::default() };
+    other.save_spent(&borrowed, &spent).await.unwrap();
+    other.give_back(&borrowed).await;
+
+    let next = begin(&database.other_store().await, ACCOUNT).await.unwrap();
+    assert_eq!(next, Run { epoch: 3, resumed: true, stored_before: 1, ..run });
+    assert_eq!(database.store.load_spent(&ACCOUNT.into()).await.unwrap().counted[0].1, 2);
+    broken(other.save_spent(&borrowed, &Spent::default()).await);
+}
+
+#[tokio::test]
+async fn an_account_is_not_lent_while_a_run_is_at_work_and_no_run_begins_while_it_is_lent() {
+    let database = Database::new().await;
+    let other = database.other_store().await;
+    let borrowed = other.borrow_account(&ACCOUNT.into()).await.unwrap();
+    assert_eq!(database.number("SELECT count(*) FROM sync_runs").await, 0);
+    let message = broken(begin(&database.store, ACCOUNT).await);
+    let wanted = "another campaign-sync is syncing account acme here (a plan since 20";
+    assert!(message.contains(wanted) && message.contains("wait until it has ended"), "{message}");
+    other.give_back(&borrowed).await;
+
+    let run = database.run().await;
+    assert_eq!((run.epoch, run.resumed), (2, false));
+    let message = broken(other.borrow_account(&ACCOUNT.into()).await);
+    let wanted = format!("another campaign-sync is syncing account acme here (run {} since 20", run.id);
+    assert!(message.contains("plan a run in") && message.contains(&wanted), "{message}");
+    database.store.finish_run(&run, &report(&run)).await.unwrap();
+    other.borrow_account(&ACCOUNT.into()).await.expect("the run has ended");
+}
+
+#[tokio::test]
+async fn an_account_is_lent_after_what_the_process_before_was_still_recording() {
+    let spent = Spent { counted: vec![(Duration::from_secs(1), 1)], ..Spent::default() };
+    let database = Database::new().await;
+    let run = database.run().await;
+    database.store.save_spent(&run, &Spent::default()).await.unwrap();
+    let blocker = connect(&database.postgres, "campaign_sync").await;
+    blocker.batch_execute("BEGIN; LOCK TABLE spent_permits").await.unwrap();
+    let other = database.other_store().await;
+    let borrow = async {
+        database.waiting_for_locks(1).await;
+        database.end_lock_connections().await;
+        other.borrow_account(&ACCOUNT.into()).await.unwrap()
+    };
+    let let_go = async {
+        database.waiting_for_locks(2).await;
+        blocker.batch_execute("COMMIT").await.unwrap();
+    };
+    let (recorded, _, ()) = tokio::join!(database.store.save_spent(&run, &spent), borrow, let_go);
+    assert_eq!(recorded, Ok(()));
+    assert_eq!(other.load_spent(&ACCOUNT.into()).await.unwrap().counted.len(), 1);
+}
+
+#[tokio::test]
 async fn only_the_newest_run_is_resumed_and_only_if_it_is_unfinished_and_has_not_rested_too_long() {
     let database = Database::new().await;
     let ago = |minutes: u32| format!("progressed_at = now() - interval '{minutes} minutes'");

@@ -18,6 +18,7 @@ mod credentials;
 mod listing;
 mod pager_actor;
 mod pipeline;
+mod probe;
 mod requester;
 mod skipped;
 mod store_actor;
@@ -45,5 +46,6 @@ mod run;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use credentials::{Probe, check_credentials, probe};
+pub use credentials::check_credentials;
+pub use probe::{Probe, probe};
 pub use run::run;

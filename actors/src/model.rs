@@ -51,7 +51,7 @@ opaque_id!(CampaignId);
 /// One sync of one account, as the process that is at work on it holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// The row of `sync_runs`. A run that is taken over keeps it.
+    /// The row of `sync_runs`. A run that is taken over keeps it. Nil where the account is only borrowed.
     pub id: Uuid,
     /// Whose campaigns are synced.
     pub account: AccountId,

@@ -85,6 +85,13 @@ pub trait Store: 'static {
         resume_within: Option<Duration>,
     ) -> Result<Run, StoreError>;
 
+    /// Takes the account as [`Self::begin_run`] does, but for requests that belong to no run: what it returns can record
+    /// what they spend and stores nothing else. An unfinished run stays as resumable as it was. To be given back.
+    async fn borrow_account(&self, account: &AccountId) -> Result<Run, StoreError>;
+
+    /// Gives back an account that was borrowed.
+    async fn give_back(&self, borrowed: &Run);
+
     /// Which of these campaigns the run has stored already, or this process of it buried. This is what lets a listing
     /// of any length be handed on once each without a set of all ids in memory.
     async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError>;

@@ -29,7 +29,7 @@ use crate::supervision::{ActorKind, guard, spawn_child};
 use crate::sync_actor::SyncActor;
 
 /// How long the report may take to be stored: the rows are committed, so the caller need not wait for ever.
-const FINISH_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const FINISH_PATIENCE: Duration = Duration::from_secs(10);
 const FINISH_RETRY: Duration = Duration::from_millis(500);
 
 /// Syncs one account and reports. Ends early, as `interrupted`, when `shutdown` is ready. Has to run inside an
@@ -208,12 +208,12 @@ impl Hiring<'_> {
     }
 }
 
-/// Ends with the run, whichever way the run ends.
+/// Ends with the run or the probe, whichever way that ends.
 #[derive(Default)]
-struct Tasks(Vec<AbortHandle>);
+pub(crate) struct Tasks(Vec<AbortHandle>);
 
 impl Tasks {
-    fn keep<A>(&mut self, (address, life): (A, AbortHandle)) -> A {
+    pub(crate) fn keep<A>(&mut self, (address, life): (A, AbortHandle)) -> A {
         self.0.push(life);
         address
     }

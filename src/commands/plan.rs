@@ -1,5 +1,8 @@
 //! `plan`: says what a run would cost before it is made. It asks the platform for a login and one page of the
-//! listing, or, told how many campaigns there are, for nothing.
+//! listing, or, told how many campaigns there are, for nothing. What it sends is spent of the limit like a run's
+//! requests, and is recorded where there is a database.
+
+mod record;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -12,15 +15,16 @@ use actors::settings::PipelineSettings;
 use actors::{Probe, probe};
 use anyhow::{Context, anyhow};
 
+use self::record::Record;
 use super::sync::{client, pipeline_settings};
 use crate::config::{Campaigns, PlanConfig, ReportFormat};
 use crate::estimate::{Conditions, estimate};
 use crate::plan_report::PlanReport;
 
-/// Exit code 0; 1, by an error, where the platform could not be asked.
+/// Exit code 0; 1, by an error, where the platform could not be asked, or a run is at work on the account.
 pub async fn run(config: PlanConfig) -> anyhow::Result<ExitCode> {
     let mut settings = pipeline_settings(&config.account, config.request_timeout, &config.pipeline);
-    let asked = ask(&config.campaigns, &settings).await?;
+    let asked = ask(&config, &settings).await?;
     settings.rate_limits = asked.limits.iter().map(|kept| kept.limit).collect();
     let conditions = Conditions {
         failure_rate: config.failure_rate,
@@ -38,6 +42,7 @@ pub async fn run(config: PlanConfig) -> anyhow::Result<ExitCode> {
         every: config.every,
         limits: &asked.limits,
         spent: asked.requests,
+        unrecorded: asked.unrecorded,
     };
     let text = match config.report {
         ReportFormat::Json => report.json().to_string() + "\n",
@@ -53,26 +58,37 @@ struct Asked {
     latency: Duration,
     requests: u64,
     limits: Vec<LimitKept>,
+    unrecorded: Option<&'static str>,
 }
 
-async fn ask(campaigns: &Campaigns, settings: &PipelineSettings) -> anyhow::Result<Asked> {
-    let platform = match campaigns {
+async fn ask(config: &PlanConfig, settings: &PipelineSettings) -> anyhow::Result<Asked> {
+    let platform = match &config.campaigns {
         // A page that nobody has fetched is taken for quick.
         Campaigns::Given(campaigns) => {
             let source =
                 if settings.adopt_stated_limits { LimitSource::Assumed } else { LimitSource::Configured };
             let limits =
                 settings.rate_limits.iter().map(|limit| LimitKept { limit: *limit, source }).collect();
-            return Ok(Asked { campaigns: *campaigns, latency: Duration::ZERO, requests: 0, limits });
+            let (campaigns, latency) = (*campaigns, Duration::ZERO);
+            return Ok(Asked { campaigns, latency, requests: 0, limits, unrecorded: None });
         }
         Campaigns::AsListedBy(platform) => platform,
     };
-    let answer = probe(settings, Rc::new(client(platform, 1)?)).await;
+    let client = Rc::new(client(platform, 1)?);
+    let record = record::open(&config.database, &settings.account).await?;
+    let answer = probe(settings, client, record.as_ref().ok().map(Record::of_probe)).await;
+    let unrecorded = match record {
+        Ok(record) => {
+            record.close().await;
+            None
+        }
+        Err(because) => Some(because),
+    };
     let Probe { total, latency, requests, limits } = answer
         .map_err(|cause| anyhow!("{} could not be asked for its campaigns: {cause}", platform.api_url))?;
     let campaigns = total.with_context(|| {
         format!("{} does not say how many campaigns there are: give --campaigns", platform.api_url)
     })?;
     let limits = limits.into_iter().map(LimitKept::from).collect();
-    Ok(Asked { campaigns, latency, requests, limits })
+    Ok(Asked { campaigns, latency, requests, limits, unrecorded })
 }

@@ -1,4 +1,4 @@
-//! The settings of `plan`: those of `run` but for the database, and what is to be assumed.
+//! The settings of `plan`: those of `run`, and what is to be assumed.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use super::problem::InvalidConfig;
 use super::reader::Reader;
 use super::setting::{self, plan as s};
 use super::{
-    LONGEST_TIMEOUT, LogConfig, PipelineConfig, PlatformConfig, ReportFormat, api_url, duration, log, number,
-    pipeline, platform, report, text,
+    DatabaseConfig, LONGEST_TIMEOUT, LogConfig, PipelineConfig, PlatformConfig, ReportFormat, api_url,
+    database, duration, log, number, pipeline, platform, report, text,
 };
 use crate::cli::{PlanArgs, PlatformArgs};
 
@@ -37,6 +37,8 @@ pub struct PlanConfig {
     pub failure_rate: f64,
     /// The schedule to check.
     pub every: Option<Duration>,
+    /// Where what is sent for the plan is recorded, if it is there.
+    pub database: DatabaseConfig,
     /// What standard output gets.
     pub report: ReportFormat,
     /// What standard error gets.
@@ -73,6 +75,7 @@ impl PlanConfig {
         let failure_rate = reader.optional(&s::FAILURE_RATE, args.failure_rate.as_deref(), number::share);
         let schedule = duration::within(SHORTEST_SCHEDULE..=LONGEST_SCHEDULE);
         let every = reader.optional(&s::EVERY, args.every.as_deref(), schedule);
+        let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
         let log = log(&mut reader, &args.log);
         let config = || {
@@ -84,6 +87,7 @@ impl PlanConfig {
                 latency: latency?,
                 failure_rate: failure_rate?,
                 every,
+                database,
                 report: report?,
                 log: log?,
             })

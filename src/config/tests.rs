@@ -536,6 +536,7 @@ fn a_plan_assumes_what_the_estimator_does_unless_told_otherwise() {
     assert_eq!(config.latency, crate::estimate::ASSUMED_LATENCY);
     assert_eq!(config.failure_rate.to_bits(), crate::estimate::ASSUMED_FAILURE_RATE.to_bits());
     assert_eq!((config.every, config.account.as_str()), (None, "default"));
+    assert!(config.database.url.is_none());
     let Campaigns::AsListedBy(platform) = config.campaigns else { panic!() };
     assert_eq!(platform.email, "ann@example.com");
     let flags =

@@ -92,9 +92,11 @@ pub enum PrivatePostgresError {
         /// Where to look.
         log: PathBuf,
     },
-    /// The server runs, and a database could not be created in it.
-    #[error("cannot create the database \"{dbname}\" in the private PostgreSQL")]
-    CreateDatabase {
+    /// The server runs, and a database could not be created in it or looked for.
+    #[error("cannot {doing} the database \"{dbname}\" in the private PostgreSQL")]
+    Database {
+        /// Completes "cannot …".
+        doing: &'static str,
         /// Which.
         dbname: String,
         /// Why.
@@ -107,5 +109,13 @@ impl PrivatePostgresError {
     pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { doing, path, source }
+    }
+
+    /// For `map_err` on what is asked of a database.
+    pub(super) fn database(
+        doing: &'static str,
+        dbname: &str,
+    ) -> impl Fn(tokio_postgres::Error) -> Self + Copy {
+        move |source| Self::Database { doing, dbname: dbname.to_owned(), source }
     }
 }

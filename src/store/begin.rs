@@ -1,5 +1,6 @@
 //! How a run begins: one transaction takes the account, takes over its unfinished run or opens a new one, and closes
-//! what else was left unfinished. Whoever calls holds the account's lock, so nobody is at work on any of it.
+//! what else was left unfinished. Or the account is only borrowed: it is taken, and nothing else changes. Whoever calls
+//! holds the account's lock, so nobody is at work on any of it.
 
 use std::time::Duration;
 
@@ -30,8 +31,15 @@ WITH unfinished AS (
 )
 INSERT INTO account_owners AS o (account_id, epoch, run_id)
 VALUES ($1, 1, coalesce((SELECT id FROM unfinished), $2))
-ON CONFLICT (account_id) DO UPDATE SET epoch = o.epoch + 1, run_id = excluded.run_id, taken_at = now()
+ON CONFLICT (account_id) DO UPDATE SET epoch = o.epoch + 1, run_id = excluded.run_id, borrowed = false,
+    taken_at = now()
 RETURNING epoch, run_id, (SELECT stored FROM unfinished)";
+
+/// The run for which the account was taken before stays the one that the next begin may resume.
+const BORROW: &str = "\
+INSERT INTO account_owners AS o (account_id, epoch, borrowed) VALUES ($1, 1, true)
+ON CONFLICT (account_id) DO UPDATE SET epoch = o.epoch + 1, borrowed = true, taken_at = now()
+RETURNING epoch";
 
 /// On the connection that holds the account's lock: without it, nothing is committed.
 pub(super) async fn begin(
@@ -52,4 +60,16 @@ pub(super) async fn begin(
         resumed: stored.is_some(),
         stored_before: stored.and_then(|stored| u64::try_from(stored).ok()).unwrap_or(0),
     })
+}
+
+/// As [`begin`], without a run.
+pub(super) async fn borrow(
+    connection: &mut Client,
+    account: &AccountId,
+) -> Result<Run, tokio_postgres::Error> {
+    let transaction = connection.transaction().await?;
+    transaction.execute(LOCK, &[&account.as_str()]).await?;
+    let row = transaction.query_one(BORROW, &[&account.as_str()]).await?;
+    transaction.commit().await?;
+    Ok(Run { id: Uuid::nil(), account: account.clone(), epoch: row.get(0), resumed: false, stored_before: 0 })
 }

@@ -37,10 +37,11 @@ macro_rules! key {
         "hashtextextended('campaign-sync run ' || $1, 0)"
     };
 }
-/// The run for which an account was taken last.
+/// Who took an account last.
 macro_rules! owner {
     () => {
-        "format('run %s since %s UTC', run_id, date_trunc('second', taken_at AT TIME ZONE 'UTC'))"
+        "format('%s since %s UTC', CASE WHEN borrowed THEN 'a plan' ELSE 'run ' || run_id END, \
+                date_trunc('second', taken_at AT TIME ZONE 'UTC'))"
     };
 }
 
@@ -101,19 +102,36 @@ impl Ownership {
         resume_within: Option<Duration>,
         sessions: &Sessions,
     ) -> Result<Run, StoreError> {
-        const DOING: &str = "begin a run in";
+        let begin = async |lock: &mut Client| begin::begin(lock, account, resume_within).await;
+        self.take(account, sessions, "begin a run in", begin).await
+    }
+
+    /// Takes the account without a run.
+    pub(super) async fn borrow(&self, account: &AccountId, sessions: &Sessions) -> Result<Run, StoreError> {
+        let borrow = async |lock: &mut Client| begin::borrow(lock, account).await;
+        self.take(account, sessions, "plan a run in", borrow).await
+    }
+
+    /// Takes the account's lock, and then the account on the lock's connection.
+    async fn take(
+        &self,
+        account: &AccountId,
+        sessions: &Sessions,
+        doing: &str,
+        take: impl AsyncFnOnce(&mut Client) -> Result<Run, tokio_postgres::Error>,
+    ) -> Result<Run, StoreError> {
         let database = sessions.database();
-        let begin = async {
+        let take = async {
             let busy = |holder| format!("another campaign-sync is syncing account {account} here{holder}");
-            let mut lock = lock(account, sessions, DOING)
+            let mut lock = lock(account, sessions, doing)
                 .await?
-                .map_err(|holder| error::broken(database, DOING, &busy(holder), "wait until it has ended"))?;
-            match begin::begin(&mut lock, account, resume_within).await {
+                .map_err(|holder| error::broken(database, doing, &busy(holder), "wait until it has ended"))?;
+            match take(&mut lock).await {
                 Ok(run) => Ok((run, lock)),
-                Err(error) => Err(error::explain(database, DOING, &error)),
+                Err(error) => Err(error::explain(database, doing, &error)),
             }
         };
-        let (run, lock) = within_limit(sessions, DOING, begin).await?;
+        let (run, lock) = within_limit(sessions, doing, take).await?;
         self.0.lock().await.insert((account.clone(), run.epoch), lock);
         Ok(run)
     }

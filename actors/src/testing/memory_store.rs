@@ -127,6 +127,12 @@ impl Store for MemoryStore {
         Ok(self.runs.begin(account, resume_within))
     }
 
+    async fn borrow_account(&self, account: &AccountId) -> Result<Run, StoreError> {
+        Ok(self.runs.borrow(account))
+    }
+
+    async fn give_back(&self, _: &Run) {}
+
     async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
         sleep(self.lookup).await;
         let (rows, dead_letters) = (self.rows.borrow(), self.dead_letters.borrow());

@@ -49,6 +49,12 @@ impl RunBook {
         }
     }
 
+    pub(super) fn borrow(&self, account: &AccountId) -> Run {
+        self.epoch.set(self.epoch.get() + 1);
+        let (account, epoch) = (account.clone(), self.epoch.get());
+        Run { id: Uuid::nil(), account, epoch, resumed: false, stored_before: 0 }
+    }
+
     /// Whether the account is still the run's.
     pub(super) fn fence(&self, run: &Run) -> Result<(), StoreError> {
         if run.epoch == self.epoch.get() {

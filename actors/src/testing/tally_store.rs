@@ -80,6 +80,12 @@ impl Store for TallyStore {
         Ok(run)
     }
 
+    async fn borrow_account(&self, account: &AccountId) -> Result<Run, StoreError> {
+        Ok(self.runs.borrow(account))
+    }
+
+    async fn give_back(&self, _: &Run) {}
+
     /// A campaign's own number is as good as one in the order of storing.
     async fn settled(&self, _: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
         let (stored, stored_before) = (self.stored.borrow(), self.stored_before.borrow());
