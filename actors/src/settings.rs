@@ -232,7 +232,7 @@ pub const MAX_THROTTLED: u32 = 20;
 /// where a fifth of the answers is a 401 for a good token, three lose something in 59 % of all runs of 112 requests.
 pub const MAX_UNAUTHORIZED: u32 = 8;
 
-/// Tokens in a row that may expire before one request can be sent. Then it is sent with the last of them: either
+/// Tokens in a row that may expire, or be refused to others, before one request can be sent. Then it is sent with the last of them: either
 /// the platform's `expires_in` is wrong and the token works, or the 401 comes that the request is given up for.
 pub const MAX_EXPIRED: u32 = 3;
 
