@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -30,17 +31,29 @@ const LONGEST_LIFE: Duration = Duration::from_secs(365 * 86_400);
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct GetToken {
-    /// The generation that just got a 401. One that is older than the current token asks for nothing.
-    pub(crate) refused: Option<u64>,
     pub(crate) reply: oneshot::Sender<Result<Arc<IssuedToken>, AuthError>>,
 }
 
-/// A token, and the time until which it works.
+/// A token, and until when it works: the time that the platform named, or the first 401.
 #[derive(Debug)]
 pub(crate) struct IssuedToken {
     pub(crate) access: AccessToken,
-    pub(crate) expires_at: Instant,
+    expires_at: Instant,
     renew_at: Instant,
+    /// Seen at once by everyone who holds the token, also by those who wait for a permit with it in hand.
+    refused: AtomicBool,
+}
+
+impl IssuedToken {
+    /// A request with it got a 401.
+    pub(crate) fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// As far as is known here.
+    pub(crate) fn works(&self) -> bool {
+        Instant::now() < self.expires_at && !self.refused.load(Ordering::Relaxed)
+    }
 }
 
 /// Why there is no token. None heals within the run; a renewal that fails while the token still works is not one.
@@ -55,13 +68,10 @@ pub(crate) enum AuthError {
 }
 
 /// Waits for a token, also over a restart of the actor.
-pub(crate) async fn get_token(
-    auth: &Recipient<GetToken>,
-    refused: Option<u64>,
-) -> Result<Arc<IssuedToken>, AuthError> {
+pub(crate) async fn get_token(auth: &Recipient<GetToken>) -> Result<Arc<IssuedToken>, AuthError> {
     while auth.connected() {
         let (reply, token) = oneshot::channel();
-        auth.do_send(GetToken { refused, reply });
+        auth.do_send(GetToken { reply });
         // A reply that is dropped went down with a panic: the actor comes back, so it is asked again.
         if let Ok(token) = token.await {
             return token;
@@ -119,7 +129,7 @@ impl<P: Platform> AuthActor<P> {
     }
 
     fn has_working_token(&self) -> bool {
-        self.current.as_ref().is_some_and(|token| Instant::now() < token.expires_at)
+        self.current.as_ref().is_some_and(|token| token.works())
     }
 
     fn conclude(&mut self, outcome: Result<(Instant, Login), AuthError>) {
@@ -133,6 +143,7 @@ impl<P: Platform> AuthActor<P> {
                     access: AccessToken { secret: login.token, generation: self.logins },
                     expires_at: sent_at + life,
                     renew_at: sent_at + life.mul_f64(RENEW_AT),
+                    refused: AtomicBool::new(false),
                 });
                 self.current = Some(token.clone());
                 Ok(token)
@@ -203,14 +214,13 @@ impl<P: Platform> Supervised for AuthActor<P> {
 impl<P: Platform> Handler<GetToken> for AuthActor<P> {
     type Result = ();
 
-    fn handle(&mut self, GetToken { refused, reply }: GetToken, ctx: &mut Context<Self>) {
+    fn handle(&mut self, GetToken { reply }: GetToken, ctx: &mut Context<Self>) {
         if let Some(error) = &self.given_up {
             let _ = reply.send(Err(error.clone()));
             return;
         }
-        let now = Instant::now();
-        self.current.take_if(|token| refused == Some(token.access.generation) || token.expires_at <= now);
-        let due = self.current.as_ref().is_none_or(|token| token.renew_at <= now);
+        self.current.take_if(|token| !token.works());
+        let due = self.current.as_ref().is_none_or(|token| token.renew_at <= Instant::now());
         match &self.current {
             Some(token) => {
                 let _ = reply.send(Ok(token.clone()));

@@ -6,12 +6,12 @@ use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use crate::model::PageRequest;
-use crate::settings::MAX_BARREN_PAGES;
+use crate::settings::{MAX_BARREN_PAGES, MAX_PASSES};
 
 /// Without a total, or far beyond it, nothing else says when an endless listing is one.
 const MOST_WITHOUT_TOTAL: u64 = 10_000_000;
 
-/// Fingerprints that a second pass remembers: 16 MB at the most, for the rare listing that changed while it was read.
+/// Fingerprints that a further pass remembers: 16 MB at the most, for the rare listing that changed while it was read.
 const MOST_SHOWN: usize = 1_000_000;
 
 /// Whether the listing is all that there is.
@@ -28,8 +28,10 @@ pub(crate) enum Completeness {
 pub(crate) struct Listing {
     page_size: NonZeroU32,
     next_page: u32,
-    /// Had so far, in both passes.
+    /// Had so far, in all passes.
     pages: u32,
+    /// Begun so far.
+    passes: u32,
     pub(crate) listed: u64,
     pub(crate) distinct: u64,
     pub(crate) reported_total: Option<u64>,
@@ -41,23 +43,25 @@ pub(crate) struct Listing {
 #[derive(Clone, Debug, Default)]
 struct Pass {
     /// None in the first.
-    second: Option<SecondPass>,
+    further: Option<FurtherPass>,
     entries: usize,
+    /// Of them: not seen before, in whichever pass.
+    fresh: u64,
     /// What the pass began with.
     total: Option<u64>,
     /// The platform's own list changed while it was read, so campaigns may have slipped between two pages.
     total_changed: bool,
     /// Some entries were not new.
     saw_repeats: bool,
-    /// In a second pass that has to prove the listing by itself: which entries it has shown.
+    /// In a further pass that has to prove the listing by itself: which entries it has shown.
     shown: HashSet<u64>,
     /// Pages in a row without anything new.
     barren: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct SecondPass {
-    /// Of the first.
+struct FurtherPass {
+    /// Of the first pass.
     last_page: u32,
     /// It has to prove the listing by itself; else it may end as soon as nothing is missing any more.
     whole: bool,
@@ -69,6 +73,7 @@ impl Listing {
             page_size,
             next_page: 1,
             pages: 0,
+            passes: 1,
             listed: 0,
             distinct: 0,
             reported_total: None,
@@ -96,13 +101,14 @@ impl Listing {
     pub(crate) fn observe(&mut self, shown: &[u64], fresh: u64, has_more: bool, total: Option<u64>) {
         let entries = shown.len() as u64;
         self.pages = self.pages.saturating_add(1);
-        if self.pass.second.is_some_and(|second| second.whole) && self.pass.shown.len() < MOST_SHOWN {
+        if self.pass.further.is_some_and(|further| further.whole) && self.pass.shown.len() < MOST_SHOWN {
             self.pass.shown.extend(shown);
         }
         self.listed += entries;
         self.distinct += fresh;
         self.reported_total = total.or(self.reported_total);
         self.pass.entries += shown.len();
+        self.pass.fresh += fresh;
         self.pass.saw_repeats |= fresh < entries;
         self.pass.barren = if fresh == 0 { self.pass.barren + 1 } else { 0 };
         self.pass.total_changed |=
@@ -113,10 +119,10 @@ impl Listing {
 
         let short_of_total = self.reported_total.is_some_and(|total| self.distinct < total);
         let says_end = entries == 0 || !has_more;
-        let pass_is_over = match self.pass.second {
+        let pass_is_over = match self.pass.further {
             // `has_more: false` short of the total is not believed before the next page confirms it.
             None => entries == 0 || (!has_more && !short_of_total) || self.pass.barren >= MAX_BARREN_PAGES,
-            Some(SecondPass { last_page, whole }) => {
+            Some(FurtherPass { last_page, whole }) => {
                 says_end || (!whole && !short_of_total) || page >= last_page.saturating_add(MAX_BARREN_PAGES)
             }
         };
@@ -144,23 +150,33 @@ impl Listing {
 
     fn end_pass(&mut self, page: u32, says_end: bool, short_of_total: bool) {
         let pass = &self.pass;
-        let proven = match (pass.second, self.reported_total) {
+        let proven = match (pass.further, self.reported_total) {
             _ if pass.total_changed => false,
             (None, Some(total)) => says_end && self.distinct == total,
             (None, None) => says_end && !pass.saw_repeats,
-            (Some(SecondPass { whole: true, .. }), total) => {
+            (Some(FurtherPass { whole: true, .. }), total) => {
                 let distinct = pass.shown.len();
                 says_end && distinct == pass.entries && Some(distinct as u64) == total
             }
-            (Some(SecondPass { whole: false, .. }), total) => Some(self.distinct) == total,
+            (Some(FurtherPass { whole: false, .. }), total) => Some(self.distinct) == total,
         };
-        let shifted = short_of_total && pass.saw_repeats;
+        let shifted = match pass.further {
+            // What earlier passes have shown may be gone by now.
+            Some(FurtherPass { whole: true, .. }) => pass.shown.len() < pass.entries,
+            _ => short_of_total && pass.saw_repeats,
+        };
+        // The first pass always has company; the others only where it is worth it.
+        let may_go_on = pass.further.is_none() || (pass.fresh > 0 && self.passes < MAX_PASSES);
         if proven {
             self.end = Some(Completeness::Proven);
-        } else if pass.second.is_none() && (shifted || pass.total_changed) {
+        } else if may_go_on && (shifted || pass.total_changed) {
             // Campaigns that shifted between pages while they were read stood on two, and others on none.
-            let second = SecondPass { last_page: page, whole: pass.total_changed };
-            self.pass = Pass { second: Some(second), ..Pass::default() };
+            let further = match pass.further {
+                None => FurtherPass { last_page: page, whole: pass.total_changed },
+                Some(before) => FurtherPass { whole: before.whole || pass.total_changed, ..before },
+            };
+            self.pass = Pass { further: Some(further), ..Pass::default() };
+            self.passes += 1;
             self.next_page = 1;
         } else if pass.total_changed {
             self.end_unproven(self.pages, "and the number changed each time while they were read");

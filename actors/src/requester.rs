@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use actix::prelude::*;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use crate::auth_actor::{AuthError, GetToken, IssuedToken, get_token};
@@ -61,13 +61,12 @@ impl Requester {
         mut call: impl AsyncFnMut(Permit, Arc<IssuedToken>) -> Result<T, PlatformError>,
     ) -> Result<(T, u32), RequestError> {
         let mut attempts = Attempts::new(self.retry, self.budget.clone());
-        let mut refused = None;
         let mut first_failed_at = None;
         loop {
-            let (token, permit) = self.enter(endpoint, attempts.made() > 0, refused.take()).await?;
+            let (token, permit) = self.enter(endpoint, attempts.made() > 0).await?;
             attempts.go();
-            let (generation, probe) = (token.access.generation, permit.is_probe());
-            let error = match call(permit, token).await {
+            let probe = permit.is_probe();
+            let error = match call(permit, token.clone()).await {
                 Ok(answer) => return Ok((answer, attempts.made() + 1)),
                 Err(error) => error,
             };
@@ -76,7 +75,7 @@ impl Requester {
                 PlatformError::Throttled { retry_after } => {
                     self.limiter.do_send(CoolDown { retry_after: *retry_after });
                 }
-                PlatformError::Unauthorized { .. } => refused = Some(generation),
+                PlatformError::Unauthorized { .. } => token.refuse(),
                 _ => {}
             }
             match attempts.judge(&error, probe) {
@@ -97,23 +96,23 @@ impl Requester {
     }
 
     /// First the token, then the permit: a permit that waits for a token would age, and where the limit is one
-    /// request, the login could not be sent. A token that expired while the permit was waited for is changed,
-    /// but not for ever: where every token does, each login would only take the next request's place.
+    /// request, the login could not be sent. A token that expired while the permit was waited for, or
+    /// with which another request got a 401, is changed, but not for ever: where every token does, each login would
+    /// only take the next request's place.
     async fn enter(
         &self,
         endpoint: Endpoint,
         retry: bool,
-        mut refused: Option<u64>,
     ) -> Result<(Arc<IssuedToken>, Permit), RequestError> {
         let mut expired = 0;
         loop {
-            let token = get_token(&self.auth, refused.take()).await.map_err(|error| match error {
+            let token = get_token(&self.auth).await.map_err(|error| match error {
                 AuthError::Stopped => RequestError::Stopped,
                 error => RequestError::Auth(error),
             })?;
             let permit = acquire_permit(&self.limiter, endpoint, retry).await;
             let permit = permit.map_err(|_| RequestError::Stopped)?;
-            if Instant::now() < token.expires_at || expired == MAX_EXPIRED {
+            if token.works() || expired == MAX_EXPIRED {
                 return Ok((token, permit));
             }
             expired += 1;

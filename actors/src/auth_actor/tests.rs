@@ -44,18 +44,18 @@ impl Scene {
     }
 
     /// The actor's own reply: nobody asks again when it is lost.
-    fn ask(&self, refused: Option<u64>) -> Reply {
+    fn ask(&self) -> Reply {
         let (reply, token) = oneshot::channel();
-        self.auth.do_send(GetToken { refused, reply });
+        self.auth.do_send(GetToken { reply });
         token
     }
 
-    async fn token(&self, refused: Option<u64>) -> Arc<IssuedToken> {
-        answer(self.ask(refused)).await.expect("there is a token")
+    async fn token(&self) -> Arc<IssuedToken> {
+        answer(self.ask()).await.expect("there is a token")
     }
 
-    async fn generation(&self, refused: Option<u64>) -> u64 {
-        self.token(refused).await.access.generation
+    async fn generation(&self) -> u64 {
+        self.token().await.access.generation
     }
 
     fn logins(&self) -> usize {
@@ -76,13 +76,13 @@ fn however_many_ask_at_once_there_is_one_login() {
     in_virtual_time(async {
         let scene = Scene::new(&[], well);
         let begun = Instant::now();
-        let waiting: Vec<Reply> = (0..100).map(|_| scene.ask(None)).collect();
+        let waiting: Vec<Reply> = (0..100).map(|_| scene.ask()).collect();
         for waiting in waiting {
             let token = answer(waiting).await.expect("there is a token");
             assert_eq!(token.access.generation, 1);
             assert_eq!(token.expires_at, begun + LIFE, "its life is counted from before the request");
         }
-        assert_eq!((scene.logins(), scene.generation(None).await, scene.logins()), (1, 1, 1));
+        assert_eq!((scene.logins(), scene.generation().await, scene.logins()), (1, 1, 1));
     });
 }
 
@@ -91,19 +91,19 @@ fn at_nine_tenths_of_its_life_a_token_is_renewed_once_while_it_is_still_handed_o
     in_virtual_time(async {
         let scene = Scene::new(&[], well);
         let begun = Instant::now();
-        scene.token(None).await;
+        scene.token().await;
         tokio::time::sleep_until(begun + LIFE.mul_f64(0.899)).await;
-        assert_eq!(scene.generation(None).await, 1);
+        assert_eq!(scene.generation().await, 1);
         sleep(10 * LOGIN).await;
         assert_eq!(scene.logins(), 1, "it is too early");
         tokio::time::sleep_until(begun + LIFE.mul_f64(0.91)).await;
         let asked = Instant::now();
         for _ in 0..10 {
-            assert_eq!(scene.generation(None).await, 1);
+            assert_eq!(scene.generation().await, 1);
         }
         assert_eq!(asked.elapsed(), Duration::ZERO, "nobody waits for the renewal");
         sleep(2 * LOGIN).await;
-        assert_eq!((scene.generation(None).await, scene.logins()), (2, 2));
+        assert_eq!((scene.generation().await, scene.logins()), (2, 2));
     });
 }
 
@@ -111,10 +111,10 @@ fn at_nine_tenths_of_its_life_a_token_is_renewed_once_while_it_is_still_handed_o
 fn an_expired_token_is_not_handed_out_and_its_successor_is_waited_for() {
     in_virtual_time(async {
         let scene = Scene::new(&[], well);
-        let expires_at = scene.token(None).await.expires_at;
+        let expires_at = scene.token().await.expires_at;
         tokio::time::sleep_until(expires_at).await;
         let begun = Instant::now();
-        assert_eq!(scene.generation(None).await, 2);
+        assert_eq!(scene.generation().await, 2);
         assert!((LOGIN..2 * LOGIN).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     });
 }
@@ -123,12 +123,13 @@ fn an_expired_token_is_not_handed_out_and_its_successor_is_waited_for() {
 fn a_401_for_the_current_token_gets_the_next_and_one_for_an_older_asks_for_nothing() {
     in_virtual_time(async {
         let scene = Scene::new(&[], well);
-        scene.token(None).await;
-        let refused = [scene.ask(Some(1)), scene.ask(Some(1)), scene.ask(None)];
-        for reply in refused {
+        let first = scene.token().await;
+        first.refuse();
+        for reply in [scene.ask(), scene.ask(), scene.ask()] {
             assert_eq!(answer(reply).await.expect("there is a token").access.generation, 2);
         }
-        assert_eq!(scene.generation(Some(1)).await, 2);
+        first.refuse();
+        assert_eq!(scene.generation().await, 2);
         sleep(10 * LOGIN).await;
         assert_eq!(scene.logins(), 2);
     });
@@ -141,11 +142,11 @@ fn refused_credentials_are_final_and_everyone_is_told_and_so_is_a_wrong_address_
         let failed = AuthError::Failed("it said 404 (1 attempts)".to_owned());
         for (play, refused) in [(Play::Unauthorized, refused), (Play::Reject, failed)] {
             let scene = Scene::new(&[], move |_| play);
-            let waiting: Vec<Reply> = (0..5).map(|_| scene.ask(None)).collect();
+            let waiting: Vec<Reply> = (0..5).map(|_| scene.ask()).collect();
             for waiting in waiting {
                 assert_eq!(answer(waiting).await.err(), Some(refused.clone()));
             }
-            assert_eq!(answer(scene.ask(None)).await.err(), Some(refused));
+            assert_eq!(answer(scene.ask()).await.err(), Some(refused));
             assert_eq!(scene.logins(), 1);
         }
     });
@@ -155,14 +156,14 @@ fn refused_credentials_are_final_and_everyone_is_told_and_so_is_a_wrong_address_
 fn a_failing_login_is_repeated_as_the_policy_says_and_then_final() {
     in_virtual_time(async {
         let scene = Scene::new(&[], |call| if call.number < 2 { Play::Unavailable } else { Play::Well });
-        assert_eq!((scene.generation(None).await, scene.logins()), (1, 3));
+        assert_eq!((scene.generation().await, scene.logins()), (1, 3));
         let scene = Scene::new(&[], |_| Play::Unavailable);
-        let waiting = [scene.ask(None), scene.ask(None)];
+        let waiting = [scene.ask(), scene.ask()];
         for reply in waiting {
             let error = answer(reply).await.expect_err("no login succeeds");
             assert_eq!(error, AuthError::Failed("it said 503 (3 attempts)".to_owned()));
         }
-        assert!(answer(scene.ask(None)).await.is_err());
+        assert!(answer(scene.ask()).await.is_err());
         assert_eq!(scene.logins(), 3);
         let tally =
             scene.limiter.send(crate::rate_limiter::tests::CountRequests).await.expect("it is alive").0;
@@ -174,25 +175,25 @@ fn a_failing_login_is_repeated_as_the_policy_says_and_then_final() {
 fn a_renewal_that_fails_is_tried_again_while_the_token_still_works_and_final_only_then() {
     in_virtual_time(async {
         let scene = Scene::new(&[], |call| if call.number == 0 { Play::Well } else { Play::Unavailable });
-        let token = scene.token(None).await;
+        let token = scene.token().await;
         tokio::time::sleep_until(token.renew_at).await;
-        assert_eq!(scene.generation(None).await, 1);
+        assert_eq!(scene.generation().await, 1);
         // Longer than three attempts take, and not until it expires.
         sleep(LIFE / 20).await;
-        assert_eq!((scene.logins(), scene.generation(None).await), (4, 1));
+        assert_eq!((scene.logins(), scene.generation().await), (4, 1));
         tokio::time::sleep_until(token.expires_at).await;
-        let error = answer(scene.ask(None)).await.expect_err("no login succeeds");
+        let error = answer(scene.ask()).await.expect_err("no login succeeds");
         assert!(matches!(error, AuthError::Failed(_)));
         let logins = scene.logins();
-        assert!(answer(scene.ask(None)).await.is_err());
+        assert!(answer(scene.ask()).await.is_err());
         assert_eq!(scene.logins(), logins);
         // Credentials that are refused then are refused for good: asking again could lock the account.
         let scene = Scene::new(&[], |call| if call.number == 0 { Play::Well } else { Play::Unauthorized });
-        let token = scene.token(None).await;
+        let token = scene.token().await;
         tokio::time::sleep_until(token.renew_at).await;
-        scene.token(None).await;
+        scene.token().await;
         sleep(SECOND).await;
-        let error = answer(scene.ask(None)).await.expect_err("the credentials are refused");
+        let error = answer(scene.ask()).await.expect_err("the credentials are refused");
         assert!(matches!(error, AuthError::Refused(_)));
     });
 }
@@ -202,9 +203,9 @@ fn a_token_that_is_said_to_live_for_ever_is_taken() {
     in_virtual_time(async {
         for life in [Duration::from_secs(u64::MAX), Duration::MAX] {
             let scene = Scene::with_life(&[], life, well);
-            assert_eq!(scene.generation(None).await, 1);
+            assert_eq!(scene.generation().await, 1);
             sleep(30 * 86_400 * SECOND).await;
-            assert_eq!((scene.generation(None).await, scene.logins()), (1, 1));
+            assert_eq!((scene.generation().await, scene.logins()), (1, 1));
         }
     });
 }
@@ -213,7 +214,7 @@ fn a_token_that_is_said_to_live_for_ever_is_taken() {
 fn who_waits_for_a_token_is_not_lost_when_a_login_panics() {
     in_virtual_time(async {
         let scene = Scene::new(&[], |call| if call.number == 0 { Play::Panic } else { Play::Well });
-        let waiting: Vec<Reply> = (0..10).map(|_| scene.ask(None)).collect();
+        let waiting: Vec<Reply> = (0..10).map(|_| scene.ask()).collect();
         for waiting in waiting {
             assert_eq!(answer(waiting).await.expect("there is a token").access.generation, 1);
         }
@@ -225,13 +226,13 @@ fn who_waits_for_a_token_is_not_lost_when_a_login_panics() {
 fn a_renewal_that_panics_is_begun_again_by_the_next_who_asks_and_the_token_stays() {
     in_virtual_time(async {
         let scene = Scene::new(&[], |call| if call.number == 1 { Play::Panic } else { Play::Well });
-        let renew_at = scene.token(None).await.renew_at;
+        let renew_at = scene.token().await.renew_at;
         tokio::time::sleep_until(renew_at).await;
-        assert_eq!(scene.generation(None).await, 1);
+        assert_eq!(scene.generation().await, 1);
         sleep(SECOND).await;
-        assert_eq!((scene.logins(), scene.generation(None).await), (2, 1));
+        assert_eq!((scene.logins(), scene.generation().await), (2, 1));
         sleep(SECOND).await;
-        assert_eq!((scene.logins(), scene.generation(None).await), (3, 2));
+        assert_eq!((scene.logins(), scene.generation().await), (3, 2));
     });
 }
 
@@ -242,7 +243,7 @@ fn a_throttled_login_makes_everyone_wait_and_is_repeated_then() {
             0 => Play::Throttle(Some(30 * SECOND)),
             _ => Play::Well,
         });
-        let (begun, waiting) = (Instant::now(), scene.ask(None));
+        let (begun, waiting) = (Instant::now(), scene.ask());
         sleep(2 * LOGIN).await;
         let other = acquire_permit(&scene.limiter, Endpoint::List, false).await;
         assert!(other.is_ok() && begun.elapsed() >= 30 * SECOND, "{:?}", begun.elapsed());
@@ -255,8 +256,8 @@ fn a_throttled_login_makes_everyone_wait_and_is_repeated_then() {
 fn a_closed_door_ends_the_wait_for_a_token() {
     in_virtual_time(async {
         let scene = Scene::new(&[limit(1, 60 * SECOND)], well);
-        scene.token(None).await;
-        let waiting = scene.ask(Some(1));
+        scene.token().await.refuse();
+        let waiting = scene.ask();
         scene.limiter.do_send(crate::rate_limiter::CloseDoor);
         assert_eq!(answer(waiting).await.err(), Some(AuthError::Stopped));
     });
@@ -267,7 +268,7 @@ fn who_asks_an_actor_that_has_ended_is_told_so() {
     in_virtual_time(async {
         let scene = Scene::new(&[], |_| Play::Panic);
         let auth = scene.auth.clone().recipient();
-        let waiting = timeout(3600 * SECOND, get_token(&auth, None)).await;
+        let waiting = timeout(3600 * SECOND, get_token(&auth)).await;
         assert_eq!(waiting.expect("it does not hang").err(), Some(AuthError::Stopped));
         assert_eq!(scene.logins(), 1 + RestartIntensity::SINGLETON.max_restarts);
     });

@@ -178,6 +178,55 @@ fn a_campaign_that_shifts_is_found_in_a_second_pass_that_asks_for_no_page_more_t
     assert_eq!(asked, [1, 2, 3, 4, 5, 6, 1]);
 }
 
+/// Ten pages, of which those are hidden behind the first one, pass by pass.
+fn hiding<'a>(hidden: &'a [&'a [u32]]) -> impl FnMut(u32, u64, usize) -> Answer + 'a {
+    let mut pass = 0;
+    move |page, limit, _| {
+        pass += usize::from(page == 1);
+        let hides = hidden.get(pass - 1).is_some_and(|hidden| hidden.contains(&page));
+        let (_, has_more, total) = honest(100, page, limit);
+        (honest(100, if hides { 1 } else { page }, limit).0, has_more, total)
+    }
+}
+
+#[test]
+fn a_page_that_was_hidden_in_two_passes_is_found_in_a_third_as_long_as_each_finds_something() {
+    let ended = drive(10, 100, hiding(&[&[3, 7], &[7]]));
+    assert!(ended.is_proven(), "{:?}", ended.listing.end());
+    // The eleventh page confirms each end that is short of the total; the third pass ends with what was missed.
+    assert_eq!((ended.seen.len(), ended.pages), (100, 11 + 10 + 7));
+    let ended = drive(10, 100, hiding(&[&[7], &[7]]));
+    assert_eq!((ended.is_proven(), ended.seen.len()), (false, 90), "the second found nothing");
+}
+
+#[test]
+fn passes_that_each_find_something_are_made_up_to_a_bound() {
+    let ended =
+        drive(10, 100, hiding(&[&[2, 4, 6, 8, 10], &[4, 6, 8, 10], &[6, 8, 10], &[8, 10], &[10], &[]]));
+    assert_eq!((ended.is_proven(), ended.seen.len()), (false, 90));
+    assert_eq!(ended.pages, 11 + 10 * (MAX_PASSES as usize - 1));
+    let ended = drive(10, 100, hiding(&[&[2, 4, 6, 8], &[4, 6, 8], &[6, 8], &[8], &[]]));
+    assert!(ended.is_proven(), "{:?}", ended.listing.end());
+}
+
+#[test]
+fn a_third_pass_after_a_total_that_changed_has_to_prove_the_listing_by_itself() {
+    // A campaign of the first pass is gone, and the second pass hides a page; only the third shows all that there are.
+    let mut pass = 0;
+    let ended = drive(10, 100, |page, limit, asked| {
+        pass += usize::from(page == 1);
+        let (_, has_more, _) = honest(50, page, limit);
+        let first = u64::from(if pass == 2 && page == 4 { 3 } else { page } - 1) * limit;
+        let campaigns = if pass == 1 { 0 } else { 5 };
+        (
+            (first + campaigns..first + campaigns + limit).collect(),
+            has_more,
+            Some(if asked < 2 { 60 } else { 50 }),
+        )
+    });
+    assert_eq!((ended.is_proven(), ended.seen.len(), pass), (true, 55, 3));
+}
+
 #[test]
 fn a_second_pass_that_finds_more_than_the_total_proves_nothing() {
     let ended = drive(10, 100, |page, limit, asked| {

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::auth_actor::AuthActor;
@@ -115,6 +115,33 @@ fn a_token_that_expired_while_the_permit_was_waited_for_is_changed_before_anythi
         assert!(scene.fetch(2).await.is_ok());
         assert_eq!(scene.tokens(), [1, 2]);
         assert_eq!((scene.counts().await.auth, scene.counts().await.unauthorized), (2, 0));
+    });
+}
+
+#[test]
+fn a_token_that_was_refused_while_others_waited_with_it_is_sent_by_none_of_them() {
+    in_virtual_time(async {
+        // A login or two a window, so that most wait for their permits for long.
+        let platform = lists(|call| if call.token == 1 { Play::Unauthorized } else { Play::Well });
+        let scene = Scene::new(&[limit(2, 10 * SECOND)], platform, attempts(3));
+        let fetches = (1..=12).map(|page| scene.fetch(page));
+        assert!(futures_util::future::join_all(fetches).await.iter().all(Result::is_ok));
+        let counts = scene.counts().await;
+        assert_eq!((counts.unauthorized, counts.auth, counts.list), (1, 2, 13));
+    });
+}
+
+#[test]
+fn where_every_token_is_refused_while_it_waits_a_request_is_sent_in_the_end() {
+    in_virtual_time(async {
+        // The waiters of each window find their token refused by the one that came before them.
+        let scene = Scene::new(&[limit(1, 10 * SECOND)], lists(|_| Play::Unauthorized), attempts(3));
+        let fetches = (1..=4).map(|page| scene.fetch(page));
+        for outcome in futures_util::future::join_all(fetches).await {
+            assert_eq!(gave_up(outcome).class, FailureClass::Unauthorized);
+        }
+        let most = 4 * MAX_UNAUTHORIZED * (MAX_EXPIRED + 1);
+        assert!(scene.counts().await.auth <= u64::from(most));
     });
 }
 
