@@ -249,7 +249,7 @@ proptest! {
             }
         });
         for limit in limits {
-            prop_assert!(platform.most_in_a_window(limit.window()) <= limit.requests() as usize);
+            prop_assert!(platform.most_in_a_window(limit.window()) <= limit.requests());
         }
     }
 }
