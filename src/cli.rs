@@ -5,7 +5,11 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows these comments as they stand")]
 
+mod dead_letters;
+
 use clap::{Args, Parser, Subcommand};
+
+pub use dead_letters::{DeadLettersCommand, DiscardArgs, LetterFilterArgs, ListArgs};
 
 /// Syncs advertising campaigns from a rate-limited platform into PostgreSQL.
 #[derive(Parser)]
@@ -49,6 +53,9 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// List recent runs and their outcome
     Runs(RunsArgs),
+    /// List or discard the campaigns that were given up on
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Serve the reference platform's API with its limits and faults, for trying things out
     MockPlatform(MockPlatformArgs),
 }

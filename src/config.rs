@@ -7,6 +7,7 @@
 mod api_url;
 mod bounded;
 mod choice;
+mod dead_letters;
 mod duration;
 mod environment;
 mod faults;
@@ -36,6 +37,7 @@ use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, PipelineArgs, Platfo
 use crate::store::DatabaseUrl;
 
 pub use choice::{LogFormat, RateLimitHeaders, ReportFormat, RetryHint};
+pub use dead_letters::{DiscardConfig, ListConfig};
 pub use environment::Environment;
 pub use faults::Fault;
 pub use mock_platform::MockPlatformConfig;
@@ -251,10 +253,8 @@ impl MigrateConfig {
 impl RunsConfig {
     /// Checks what concerns the list of runs. The account is a filter here, so only its flag counts.
     pub fn load(args: &RunsArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
-        const FILTER: setting::Setting =
-            setting::Setting { variable: None, default: None, ..setting::ACCOUNT };
         let mut reader = Reader::new(environment);
-        let account = reader.optional(&FILTER, args.account.as_deref(), text::account);
+        let account = reader.optional(&setting::ACCOUNT_FILTER, args.account.as_deref(), text::account);
         let limit = reader.optional(&setting::LIMIT, args.limit.as_deref(), number::whole_u32(1..=MAX_RUNS));
         let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());

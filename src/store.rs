@@ -6,6 +6,7 @@
 mod begin;
 mod commit;
 mod database_url;
+mod dead_letters;
 mod error;
 mod migrations;
 mod ownership;
@@ -17,7 +18,7 @@ mod storable;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use actors::model::{AccountId, Batch, CampaignId, Run, SettledBy, SettledCampaign, Spent};
+use actors::model::{AccountId, Batch, CampaignId, LetterFilter, Run, SettledBy, SettledCampaign, Spent};
 use actors::ports::{Store, StoreError};
 use actors::report::AccountReport;
 use bb8::{ManageConnection, Pool, PooledConnection};
@@ -25,6 +26,7 @@ use tokio::time::timeout;
 use tokio_postgres::Row;
 
 pub use self::database_url::{DatabaseUrl, InvalidDatabaseUrl};
+pub use self::dead_letters::DeadLetterRow;
 pub use self::migrations::SchemaState;
 use self::ownership::{Ownership, fence};
 pub use self::reading::{CampaignRow, RunRow};
@@ -128,6 +130,25 @@ impl PgStore {
     /// The newest runs first; of all accounts where none is named.
     pub async fn recent_runs(&self, account: Option<&str>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
         self.with("read the runs from", async |session| reading::recent_runs(session, account, limit).await)
+            .await
+    }
+
+    /// The dead letters that are meant, the newest failure first; of all accounts where none is named.
+    pub async fn dead_letters(
+        &self,
+        account: Option<&str>,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<DeadLetterRow>, StoreError> {
+        self.with("read the dead letters from", async |session| {
+            dead_letters::list(session, account, filter, limit).await
+        })
+        .await
+    }
+
+    /// Deletes these dead letters, but for those that have failed again since they were read; how many that were.
+    pub async fn discard(&self, letters: &[DeadLetterRow]) -> Result<u64, StoreError> {
+        self.with("discard dead letters from", async |session| dead_letters::discard(session, letters).await)
             .await
     }
 

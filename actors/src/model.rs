@@ -243,6 +243,20 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        FailureClass::Timeout,
+        FailureClass::Connection,
+        FailureClass::Unavailable,
+        FailureClass::Unparsable,
+        FailureClass::Rejected,
+        FailureClass::Throttled,
+        FailureClass::Unauthorized,
+        FailureClass::Malformed,
+        FailureClass::Unstorable,
+        FailureClass::Panicked,
+    ];
+
     /// The name that the report and the database use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -264,6 +278,15 @@ impl fmt::Display for FailureClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// Which dead letters of an account are meant: those that fit each list. An empty list fits all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterFilter {
+    /// Of any of these campaigns.
+    pub campaigns: Vec<CampaignId>,
+    /// Of any of these classes.
+    pub classes: Vec<FailureClass>,
 }
 
 /// What one database transaction stores. No campaign stands in it twice.

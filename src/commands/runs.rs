@@ -2,15 +2,13 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use comfy_table::{Table, presets};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::config::{ReportFormat, RunsConfig};
 use crate::database::{self, Database};
-use crate::report::printable;
+use crate::report::{printable, time};
 use crate::store::RunRow;
 
 /// Lists them.
@@ -78,12 +76,4 @@ fn table(runs: &[RunRow]) -> Table {
         ]);
     }
     table
-}
-
-/// To the second, in UTC.
-fn time(time: SystemTime) -> String {
-    match Timestamp::try_from(time) {
-        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        Err(_) => "beyond the calendar".to_owned(),
-    }
 }
