@@ -26,7 +26,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use actors::model::AccountId;
+use actors::model::{AccountId, LetterFilter};
 use actors::retry_budget::RetryShare;
 use actors::retry_policy::RetryPolicy;
 use actors::settings::{BatchLimits, Concurrency};
@@ -63,7 +63,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
 /// Runs that `runs` lists at most: they are read at once.
 const MAX_RUNS: u32 = 10_000;
 
-/// What `run` needs.
+/// What `run` needs, and `dead-letters replay`.
 #[derive(Clone, Debug)]
 pub struct RunConfig {
     /// How to reach the platform.
@@ -123,6 +123,8 @@ pub struct PipelineConfig {
     pub max_wait: Duration,
     /// Whether to start over rather than to resume; nothing but `run` has a choice.
     pub fresh: bool,
+    /// Only these dead letters; none: everything that the platform lists.
+    pub replay: Option<LetterFilter>,
 }
 
 /// What standard error gets.
@@ -314,6 +316,7 @@ fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConf
         batch: bounded::batch(batch_size?, batch_linger?),
         max_wait: max_wait?,
         fresh: false,
+        replay: None,
     })
 }
 

@@ -73,6 +73,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             log(&config.log, by_terminal())?;
             shutdown.or(commands::dead_letters::list(config)).await.unwrap_or_else(interrupted)
         }
+        Command::DeadLetters(DeadLettersCommand::Replay(args)) => {
+            let config = config::RunConfig::for_replay(&args, &environment)?;
+            let format = log(&config.log, by_terminal())?;
+            commands::run::run(config, format, bars.clone(), shutdown).await
+        }
         Command::DeadLetters(DeadLettersCommand::Discard(args)) => {
             let config = config::DiscardConfig::load(&args, &environment)?;
             log(&config.log, by_terminal())?;

@@ -25,6 +25,7 @@ use bb8::{ManageConnection, Pool, PooledConnection};
 use tokio::time::timeout;
 use tokio_postgres::Row;
 
+use self::begin::Purpose;
 pub use self::database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use self::dead_letters::DeadLetterRow;
 pub use self::migrations::SchemaState;
@@ -210,7 +211,11 @@ impl Store for PgStore {
         account: &AccountId,
         resume_within: Option<Duration>,
     ) -> Result<Run, StoreError> {
-        self.ownership.begin(account, resume_within, &self.sessions()).await
+        self.ownership.begin(account, Purpose::Sync { resume_within }, &self.sessions()).await
+    }
+
+    async fn begin_replay(&self, account: &AccountId, letters: &LetterFilter) -> Result<Run, StoreError> {
+        self.ownership.begin(account, Purpose::Replay(letters), &self.sessions()).await
     }
 
     async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
@@ -223,7 +228,16 @@ impl Store for PgStore {
             let by = number.map_or(SettledBy::ThisProcess, |number| SettledBy::EarlierProcess { number });
             Some(SettledCampaign { id, by })
         };
+        let settled_in_replay = |row: &Row| {
+            let id = (*by_stored.get(row.get::<_, &str>(0))?).clone();
+            let by = if row.get(1) { SettledBy::ThisProcess } else { SettledBy::NotToReplay };
+            Some(SettledCampaign { id, by })
+        };
         self.with("look up what the run has done in", async |session| {
+            if let Some(replay) = &run.replay {
+                let rows = dead_letters::settled(session, run, replay, &wanted).await?;
+                return Ok(rows.iter().filter_map(settled_in_replay).collect());
+            }
             let statement = session.prepared(SETTLED).await?;
             let (account, before) = (run.account.as_str(), count(run.stored_before));
             let rows =
@@ -240,6 +254,18 @@ impl Store for PgStore {
         }
         self.ownership.keep(run, &self.sessions(), DOING).await?;
         self.with(DOING, async |session| commit::commit(session, run, batch).await).await
+    }
+
+    async fn forget_nameless(&self, run: &Run) -> Result<u64, StoreError> {
+        self.with("remove dead letters from", async |session| {
+            dead_letters::forget_nameless(session, run).await
+        })
+        .await
+    }
+
+    async fn untried(&self, run: &Run) -> Result<(u64, Vec<CampaignId>), StoreError> {
+        self.with("read the dead letters from", async |session| dead_letters::untried(session, run).await)
+            .await
     }
 
     async fn load_spent(&self, account: &AccountId) -> Result<Spent, StoreError> {

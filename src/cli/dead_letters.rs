@@ -2,13 +2,15 @@
 
 use clap::{Args, Subcommand};
 
-use super::{DatabaseArgs, LogArgs, ReportArgs};
+use super::{DatabaseArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs};
 
 /// What to do with dead letters.
 #[derive(Subcommand)]
 pub enum DeadLettersCommand {
     /// List them, the newest failure first
     List(ListArgs),
+    /// Try them again, as a run of their own
+    Replay(ReplayArgs),
     /// Delete them, after a question
     Discard(DiscardArgs),
 }
@@ -46,6 +48,32 @@ pub struct ListArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: LogArgs,
+}
+
+/// Flags of `dead-letters replay`: those of `run`, and which.
+#[derive(Args, Default)]
+pub struct ReplayArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub filter: LetterFilterArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub platform: PlatformArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub pipeline: PipelineArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub report: ReportArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub log: LogArgs,
+    /// Do not apply the database migrations first
+    #[arg(long)]
+    pub no_migrate: bool,
 }
 
 /// Flags of `dead-letters discard`.

@@ -31,6 +31,7 @@ fn as_json(run: &RunRow) -> Value {
     json!({
         "run_id": run.id,
         "account": run.account,
+        "kind": run.kind,
         "status": run.status,
         "resumed": run.resumed,
         "started_at": time(run.started_at),
@@ -66,7 +67,11 @@ fn table(runs: &[RunRow]) -> Table {
         table.add_row([
             run.id.to_string(),
             printable(&run.account),
-            if run.resumed { format!("{}, resumed", run.status) } else { run.status.clone() },
+            match (&*run.kind, run.resumed) {
+                ("sync", false) => run.status.clone(),
+                ("sync", true) => format!("{}, resumed", run.status),
+                (kind, _) => format!("{}, {kind}", run.status),
+            },
             time(run.started_at),
             run.duration_seconds.map(|seconds| format!("{seconds:.1}")).unwrap_or_default(),
             run.stored.to_string(),

@@ -21,6 +21,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Statement, Transaction};
 use tracing::warn;
 
+use super::begin::Purpose;
 use super::session::Sessions;
 use super::{Failure, begin, error};
 
@@ -94,11 +95,11 @@ pub(super) async fn fence(
 pub(super) struct Ownership(Arc<Mutex<HashMap<(AccountId, i64), Client>>>);
 
 impl Ownership {
-    /// Takes the account, and begins or resumes its run.
+    /// Takes the account, and begins or resumes a run of it.
     pub(super) async fn begin(
         &self,
         account: &AccountId,
-        resume_within: Option<Duration>,
+        purpose: Purpose<'_>,
         sessions: &Sessions,
     ) -> Result<Run, StoreError> {
         const DOING: &str = "begin a run in";
@@ -108,7 +109,7 @@ impl Ownership {
             let mut lock = lock(account, sessions, DOING)
                 .await?
                 .map_err(|holder| error::broken(database, DOING, &busy(holder), "wait until it has ended"))?;
-            match begin::begin(&mut lock, account, resume_within).await {
+            match begin::begin(&mut lock, account, purpose).await {
                 Ok(run) => Ok((run, lock)),
                 Err(error) => Err(error::explain(database, DOING, &error)),
             }
