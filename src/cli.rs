@@ -5,7 +5,11 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows these comments as they stand")]
 
+mod dead_letters;
+
 use clap::{Args, Parser, Subcommand};
+
+pub use dead_letters::{DeadLettersCommand, DiscardArgs, LetterFilterArgs, ListArgs, ReplayArgs};
 
 /// Syncs advertising campaigns from a rate-limited platform into PostgreSQL.
 #[derive(Parser)]
@@ -22,7 +26,7 @@ Secrets are never flags, because flags show in process lists:
   AD_PLATFORM_PASSWORD or AD_PLATFORM_PASSWORD_FILE   the platform's password, or a file that holds it
   DATABASE_URL or DATABASE_URL_FILE                   the database, or a file that holds its URL
 
-Exit codes of run and demo:
+Exit codes of run, demo and dead-letters replay:
   0    every listed campaign is stored
   1    failed; nothing more can be done without someone
   2    wrong usage or configuration
@@ -49,6 +53,9 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// List recent runs and their outcome
     Runs(RunsArgs),
+    /// List, replay or discard the campaigns that were given up on
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Serve the reference platform's API with its limits and faults, for trying things out
     MockPlatform(MockPlatformArgs),
 }
@@ -336,7 +343,7 @@ mod tests {
 
     fn assert_help_tells(command: &str, settings: &[&Setting]) {
         let cli = Cli::command();
-        let command = cli.find_subcommand(command).unwrap();
+        let command = command.split(' ').fold(&cli, |above, name| above.find_subcommand(name).unwrap());
         for setting in settings {
             let flag = setting.flag.trim_start_matches("--");
             let arg = command.get_arguments().find(|arg| arg.get_long() == Some(flag));
@@ -356,6 +363,10 @@ mod tests {
         use setting::plan;
         assert_help_tells("plan", &[&plan::LATENCY, &plan::FAILURE_RATE, &setting::RATE_LIMIT]);
         assert_help_tells("runs", &[&setting::LIMIT, &setting::REPORT]);
+        let letters = [&setting::dead_letters::CAMPAIGN, &setting::dead_letters::CLASS];
+        assert_help_tells("dead-letters list", &[&letters[..], &[&setting::dead_letters::LIMIT]].concat());
+        assert_help_tells("dead-letters replay", &[&letters[..], &setting::SETTINGS].concat());
+        assert_help_tells("dead-letters discard", &letters);
         use setting::mock::*;
         assert_help_tells(
             "mock-platform",
@@ -377,6 +388,18 @@ mod tests {
                 &EMAIL,
             ],
         );
+    }
+
+    #[test]
+    fn the_help_of_dead_letters_names_each_class() {
+        let cli = Cli::command();
+        let list = cli.find_subcommand("dead-letters").unwrap().find_subcommand("list").unwrap();
+        let arg = list.get_arguments().find(|arg| arg.get_long() == Some("class")).unwrap();
+        let help = arg.get_help().unwrap().to_string();
+        let words: Vec<&str> = help.split([' ', ',', ';', '\n']).collect();
+        for class in actors::model::FailureClass::ALL {
+            assert!(words.contains(&class.as_str()), "{class} is not in: {help}");
+        }
     }
 
     #[test]

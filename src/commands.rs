@@ -2,6 +2,7 @@
 //! returns its exit code; it never ends the process.
 
 pub mod check;
+pub mod dead_letters;
 pub mod demo;
 pub mod migrate;
 pub mod mock_platform;

@@ -7,6 +7,7 @@
 mod api_url;
 mod bounded;
 mod choice;
+mod dead_letters;
 mod duration;
 mod environment;
 mod faults;
@@ -25,7 +26,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use actors::model::AccountId;
+use actors::model::{AccountId, LetterFilter};
 use actors::retry_budget::RetryShare;
 use actors::retry_policy::RetryPolicy;
 use actors::settings::{BatchLimits, Concurrency};
@@ -36,6 +37,7 @@ use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, PipelineArgs, Platfo
 use crate::store::DatabaseUrl;
 
 pub use choice::{LogFormat, RateLimitHeaders, ReportFormat, RetryHint};
+pub use dead_letters::{DiscardConfig, ListConfig};
 pub use environment::Environment;
 pub use faults::Fault;
 pub use mock_platform::MockPlatformConfig;
@@ -61,7 +63,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
 /// Runs that `runs` lists at most: they are read at once.
 const MAX_RUNS: u32 = 10_000;
 
-/// What `run` needs.
+/// What `run` needs, and `dead-letters replay`.
 #[derive(Clone, Debug)]
 pub struct RunConfig {
     /// How to reach the platform.
@@ -121,6 +123,8 @@ pub struct PipelineConfig {
     pub max_wait: Duration,
     /// Whether to start over rather than to resume; nothing but `run` has a choice.
     pub fresh: bool,
+    /// Only these dead letters; none: everything that the platform lists.
+    pub replay: Option<LetterFilter>,
 }
 
 /// What standard error gets.
@@ -251,10 +255,8 @@ impl MigrateConfig {
 impl RunsConfig {
     /// Checks what concerns the list of runs. The account is a filter here, so only its flag counts.
     pub fn load(args: &RunsArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
-        const FILTER: setting::Setting =
-            setting::Setting { variable: None, default: None, ..setting::ACCOUNT };
         let mut reader = Reader::new(environment);
-        let account = reader.optional(&FILTER, args.account.as_deref(), text::account);
+        let account = reader.optional(&setting::ACCOUNT_FILTER, args.account.as_deref(), text::account);
         let limit = reader.optional(&setting::LIMIT, args.limit.as_deref(), number::whole_u32(1..=MAX_RUNS));
         let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
@@ -314,6 +316,7 @@ fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConf
         batch: bounded::batch(batch_size?, batch_linger?),
         max_wait: max_wait?,
         fresh: false,
+        replay: None,
     })
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use campaign_sync::cli::{Cli, Command};
+use campaign_sync::cli::{Cli, Command, DeadLettersCommand};
 use campaign_sync::config::{self, Environment, InvalidConfig, LogConfig, LogFormat};
 use campaign_sync::shutdown::{INTERRUPTED, Shutdown};
 use campaign_sync::{commands, report, telemetry};
@@ -67,6 +67,21 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let config = config::RunsConfig::load(&args, &environment)?;
             log(&config.log, by_terminal())?;
             shutdown.or(commands::runs::run(config)).await.unwrap_or_else(interrupted)
+        }
+        Command::DeadLetters(DeadLettersCommand::List(args)) => {
+            let config = config::ListConfig::load(&args, &environment)?;
+            log(&config.log, by_terminal())?;
+            shutdown.or(commands::dead_letters::list(config)).await.unwrap_or_else(interrupted)
+        }
+        Command::DeadLetters(DeadLettersCommand::Replay(args)) => {
+            let config = config::RunConfig::for_replay(&args, &environment)?;
+            let format = log(&config.log, by_terminal())?;
+            commands::run::run(config, format, bars.clone(), shutdown).await
+        }
+        Command::DeadLetters(DeadLettersCommand::Discard(args)) => {
+            let config = config::DiscardConfig::load(&args, &environment)?;
+            log(&config.log, by_terminal())?;
+            shutdown.or(commands::dead_letters::discard(config)).await.unwrap_or_else(interrupted)
         }
         Command::MockPlatform(args) => {
             let config = config::MockPlatformConfig::load(&args, &environment)?;

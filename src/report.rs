@@ -3,9 +3,11 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use actors::report::{AccountReport, LimitKept, Report, Status};
 use comfy_table::{Table, presets};
+use jiff::Timestamp;
 
 use crate::config::ReportFormat;
 
@@ -102,4 +104,12 @@ pub fn limits_in_words(limits: &[LimitKept]) -> String {
 /// Text from outside, with its control characters made harmless for a terminal.
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// To the second, in UTC.
+pub fn time(time: SystemTime) -> String {
+    match Timestamp::try_from(time) {
+        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        Err(_) => "beyond the calendar".to_owned(),
+    }
 }

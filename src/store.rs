@@ -6,6 +6,7 @@
 mod begin;
 mod commit;
 mod database_url;
+mod dead_letters;
 mod error;
 mod migrations;
 mod ownership;
@@ -17,14 +18,16 @@ mod storable;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use actors::model::{AccountId, Batch, CampaignId, Run, SettledBy, SettledCampaign, Spent};
+use actors::model::{AccountId, Batch, CampaignId, LetterFilter, Run, SettledBy, SettledCampaign, Spent};
 use actors::ports::{Store, StoreError};
 use actors::report::AccountReport;
 use bb8::{ManageConnection, Pool, PooledConnection};
 use tokio::time::timeout;
 use tokio_postgres::Row;
 
+use self::begin::Purpose;
 pub use self::database_url::{DatabaseUrl, InvalidDatabaseUrl};
+pub use self::dead_letters::DeadLetterRow;
 pub use self::migrations::SchemaState;
 use self::ownership::{Ownership, fence};
 pub use self::reading::{CampaignRow, RunRow};
@@ -131,6 +134,25 @@ impl PgStore {
             .await
     }
 
+    /// The dead letters that are meant, the newest failure first; of all accounts where none is named.
+    pub async fn dead_letters(
+        &self,
+        account: Option<&str>,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<DeadLetterRow>, StoreError> {
+        self.with("read the dead letters from", async |session| {
+            dead_letters::list(session, account, filter, limit).await
+        })
+        .await
+    }
+
+    /// Deletes these dead letters, but for those that have failed again since they were read; how many that were.
+    pub async fn discard(&self, letters: &[DeadLetterRow]) -> Result<u64, StoreError> {
+        self.with("discard dead letters from", async |session| dead_letters::discard(session, letters).await)
+            .await
+    }
+
     /// A few campaigns of the account as they are stored, in the order of their ids.
     pub async fn sample_campaigns(
         &self,
@@ -189,7 +211,11 @@ impl Store for PgStore {
         account: &AccountId,
         resume_within: Option<Duration>,
     ) -> Result<Run, StoreError> {
-        self.ownership.begin(account, resume_within, &self.sessions()).await
+        self.ownership.begin(account, Purpose::Sync { resume_within }, &self.sessions()).await
+    }
+
+    async fn begin_replay(&self, account: &AccountId, letters: &LetterFilter) -> Result<Run, StoreError> {
+        self.ownership.begin(account, Purpose::Replay(letters), &self.sessions()).await
     }
 
     async fn borrow_account(&self, account: &AccountId) -> Result<Run, StoreError> {
@@ -210,7 +236,16 @@ impl Store for PgStore {
             let by = number.map_or(SettledBy::ThisProcess, |number| SettledBy::EarlierProcess { number });
             Some(SettledCampaign { id, by })
         };
+        let settled_in_replay = |row: &Row| {
+            let id = (*by_stored.get(row.get::<_, &str>(0))?).clone();
+            let by = if row.get(1) { SettledBy::ThisProcess } else { SettledBy::NotToReplay };
+            Some(SettledCampaign { id, by })
+        };
         self.with("look up what the run has done in", async |session| {
+            if let Some(replay) = &run.replay {
+                let rows = dead_letters::settled(session, run, replay, &wanted).await?;
+                return Ok(rows.iter().filter_map(settled_in_replay).collect());
+            }
             let statement = session.prepared(SETTLED).await?;
             let (account, before) = (run.account.as_str(), count(run.stored_before));
             let rows =
@@ -227,6 +262,18 @@ impl Store for PgStore {
         }
         self.ownership.keep(run, &self.sessions(), DOING).await?;
         self.with(DOING, async |session| commit::commit(session, run, batch).await).await
+    }
+
+    async fn forget_nameless(&self, run: &Run) -> Result<u64, StoreError> {
+        self.with("remove dead letters from", async |session| {
+            dead_letters::forget_nameless(session, run).await
+        })
+        .await
+    }
+
+    async fn untried(&self, run: &Run) -> Result<(u64, Vec<CampaignId>), StoreError> {
+        self.with("read the dead letters from", async |session| dead_letters::untried(session, run).await)
+            .await
     }
 
     async fn load_spent(&self, account: &AccountId) -> Result<Spent, StoreError> {

@@ -14,6 +14,7 @@ pub mod ports;
 pub mod settings;
 
 mod auth_actor;
+mod closing;
 mod credentials;
 mod listing;
 mod pager_actor;

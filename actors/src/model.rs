@@ -48,6 +48,17 @@ macro_rules! opaque_id {
 opaque_id!(AccountId);
 opaque_id!(CampaignId);
 
+/// How an id begins that was made from a payload; a UUID follows.
+pub const NAMELESS: &str = "malformed-";
+
+impl CampaignId {
+    /// For an entry that has no id of its own: the same payload gets the same id in every run, so that it is one dead
+    /// letter and not a new one each time.
+    pub fn of_payload(payload: &str) -> Self {
+        Self::from(format!("{NAMELESS}{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, payload.as_bytes())))
+    }
+}
+
 /// One sync of one account, as the process that is at work on it holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -62,6 +73,17 @@ pub struct Run {
     pub resumed: bool,
     /// Campaigns that earlier processes of the run had stored; they are numbered below this.
     pub stored_before: u64,
+    /// Set where only dead letters are tried again.
+    pub replay: Option<Replay>,
+}
+
+/// What a replay is to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// Which of the account's dead letters.
+    pub filter: LetterFilter,
+    /// How many these were when it began.
+    pub letters: u64,
 }
 
 /// A campaign that needs nothing more in this run.
@@ -83,6 +105,8 @@ pub enum SettledBy {
         /// Its own among all that were stored before, from 0 to less than [`Run::stored_before`].
         number: u64,
     },
+    /// Nobody: it is none of the dead letters that the run is to replay.
+    NotToReplay,
 }
 
 /// A campaign as the platform listed it.
@@ -243,6 +267,20 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        FailureClass::Timeout,
+        FailureClass::Connection,
+        FailureClass::Unavailable,
+        FailureClass::Unparsable,
+        FailureClass::Rejected,
+        FailureClass::Throttled,
+        FailureClass::Unauthorized,
+        FailureClass::Malformed,
+        FailureClass::Unstorable,
+        FailureClass::Panicked,
+    ];
+
     /// The name that the report and the database use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -263,6 +301,23 @@ impl FailureClass {
 impl fmt::Display for FailureClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// Which dead letters of an account are meant: those that fit each list. An empty list fits all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LetterFilter {
+    /// Of any of these campaigns.
+    pub campaigns: Vec<CampaignId>,
+    /// Of any of these classes.
+    pub classes: Vec<FailureClass>,
+}
+
+impl LetterFilter {
+    /// Whether the letter of this campaign and class is meant.
+    pub fn fits(&self, campaign: &CampaignId, class: FailureClass) -> bool {
+        (self.campaigns.is_empty() || self.campaigns.contains(campaign))
+            && (self.classes.is_empty() || self.classes.contains(&class))
     }
 }
 

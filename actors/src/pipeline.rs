@@ -28,7 +28,9 @@ use crate::progress::ProgressSender;
 use crate::rate_limiter::{CloseDoor, RateLimiter, WaitIsTooLong};
 use crate::report::{CampaignCounts, Problem, ProblemClass, RestartCounts, Status};
 use crate::requester::{GaveUp, RequestError};
-use crate::settings::{PipelineSettings, READY_PER_SYNC_ACTOR, RestartIntensity, WIND_DOWN};
+use crate::settings::{
+    MOST_PASSED_OVER, PipelineSettings, READY_PER_SYNC_ACTOR, RestartIntensity, WIND_DOWN,
+};
 use crate::skipped::Skipped;
 use crate::store_actor::{BatchCommitted, FindSettled, Flush, Keep, Settled, StoreBroke};
 use crate::supervision::{ActorKind, Crashed, RestartWindow};
@@ -139,6 +141,8 @@ pub(crate) struct Pipeline {
     uncommitted: usize,
     stored: u64,
     skipped: Skipped,
+    /// By a replay: fingerprints of what it is not to try, for the listing's evidence.
+    passed_over: HashSet<u64>,
     dead_lettered: u64,
     restarts: RestartCounts,
     problems: Vec<Problem>,
@@ -170,6 +174,7 @@ impl Pipeline {
             uncommitted: 0,
             stored: 0,
             skipped: Skipped::default(),
+            passed_over: HashSet::new(),
             dead_lettered: 0,
             restarts: RestartCounts::default(),
             problems: Vec::new(),
@@ -270,6 +275,10 @@ impl Pipeline {
                     fresh += u64::from(self.skipped.see(*number));
                     continue;
                 }
+                Some(SettledBy::NotToReplay) => {
+                    fresh += u64::from(self.passed_over.insert(fingerprint(entry.id())));
+                    continue;
+                }
                 Some(SettledBy::ThisProcess) => continue,
                 None if !self.live.insert(entry.id().clone()) => continue,
                 None => fresh += 1,
@@ -290,6 +299,9 @@ impl Pipeline {
             }
         }
         self.listing.observe(&page.fingerprints, fresh, page.has_more, page.total);
+        if self.passed_over.len() >= MOST_PASSED_OVER && self.listing.next().is_some() {
+            self.listing.break_off("a replay looks no further, every run tries the others");
+        }
     }
 
     fn keep(&mut self, settled: Settled) {
@@ -392,8 +404,7 @@ impl Pipeline {
             let message = format!("{} campaigns were given up on and are dead letters", self.dead_lettered);
             self.problems.push(Problem { class: ProblemClass::DeadLetters, message });
         }
-        let unaccounted =
-            self.listing.distinct.abs_diff(self.stored + self.skipped.count() + self.dead_lettered);
+        let unaccounted = self.distinct().abs_diff(self.stored + self.skipped.count() + self.dead_lettered);
         if self.ending.is_none() && unaccounted > 0 {
             let message = format!(
                 "{unaccounted} campaigns were listed and neither stored nor skipped nor given up: a bug"
@@ -417,11 +428,19 @@ impl Pipeline {
         });
     }
 
+    /// Campaigns that are the run's to settle.
+    fn distinct(&self) -> u64 {
+        self.listing.distinct - self.passed_over.len() as u64
+    }
+
     fn campaigns(&self) -> CampaignCounts {
         CampaignCounts {
             listed: self.listing.listed,
-            distinct: self.listing.distinct,
-            reported_total: self.listing.reported_total,
+            distinct: self.distinct(),
+            reported_total: match &self.run.replay {
+                Some(replay) => Some(replay.letters),
+                None => self.listing.reported_total,
+            },
             stored: self.stored,
             skipped: self.skipped.count(),
             dead_lettered: self.dead_lettered,

@@ -8,8 +8,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::model::{
-    AccessToken, AccountId, Batch, Campaign, CampaignId, FailureClass, IdempotencyKey, Login, Page,
-    PageRequest, Run, SettledCampaign, Spent, SyncedCampaign,
+    AccessToken, AccountId, Batch, Campaign, CampaignId, FailureClass, IdempotencyKey, LetterFilter, Login,
+    Page, PageRequest, Run, SettledCampaign, Spent, SyncedCampaign,
 };
 use crate::permit::Permit;
 use crate::report::AccountReport;
@@ -92,12 +92,25 @@ pub trait Store: 'static {
     /// Gives back an account that was borrowed.
     async fn give_back(&self, borrowed: &Run);
 
-    /// Which of these campaigns the run has stored already, or this process of it buried. This is what lets a listing
+    /// Takes the account, and opens a run that tries these dead letters of it again. It is never resumed, and an
+    /// unfinished run stays what the next [`Store::begin_run`] takes over.
+    async fn begin_replay(&self, account: &AccountId, letters: &LetterFilter) -> Result<Run, StoreError>;
+
+    /// Which of these campaigns the run has stored already, or this process of it buried; in a replay also all that it
+    /// is not to try. This is what lets a listing
     /// of any length be handed on once each without a set of all ids in memory.
     async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError>;
 
     /// Stores all of the batch in one transaction, or nothing. Repeating a committed batch changes nothing.
     async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError>;
+
+    /// After a listing that was proven complete: removes the letters of entries without an id (see
+    /// [`CampaignId::of_payload`]) that this process has not met with; a replay only those that it was to try. How many.
+    async fn forget_nameless(&self, run: &Run) -> Result<u64, StoreError>;
+
+    /// The letters that a replay was to try, and that it has neither stored nor buried again: how many, and a few of
+    /// them to be named.
+    async fn untried(&self, run: &Run) -> Result<(u64, Vec<CampaignId>), StoreError>;
 
     /// What the account's last process, however it ended, has spent of the limits and may have.
     async fn load_spent(&self, account: &AccountId) -> Result<Spent, StoreError>;

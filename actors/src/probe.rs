@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Duration, Instant, timeout};
 
 use crate::auth_actor::{AuthActor, IssuedToken};
+use crate::closing::FINISH_PATIENCE;
 use crate::jitter::Jitter;
 use crate::ledger::{KeepSpent, Ledger};
 use crate::model::{PageRequest, Run};
@@ -19,7 +20,7 @@ use crate::progress::{LimitInUse, Progress};
 use crate::rate_limiter::{CloseDoor, RateLimiter, SettleSpent, WaitIsTooLong};
 use crate::requester::{RequestError, Requester};
 use crate::retry_budget::RetryBudget;
-use crate::run::{FINISH_PATIENCE, Tasks};
+use crate::run::Tasks;
 use crate::settings::PipelineSettings;
 use crate::supervision::spawn_child;
 

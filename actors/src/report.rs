@@ -119,9 +119,9 @@ impl fmt::Display for LimitKept {
 pub struct CampaignCounts {
     /// Entries of all pages, repeats included.
     pub listed: u64,
-    /// Different campaigns among them.
+    /// Different campaigns among them; in a replay, those that were dead letters.
     pub distinct: u64,
-    /// What the platform says that there are.
+    /// What the platform says that there are; in a replay, how many dead letters there were to try.
     pub reported_total: Option<u64>,
     /// Committed by this process.
     pub stored: u64,
@@ -190,6 +190,8 @@ pub enum ProblemClass {
     Unaccounted,
     /// Some campaigns were given up on.
     DeadLetters,
+    /// Dead letters were to be replayed, and the platform does not list their campaigns.
+    NotListed,
     /// The platform answered 429: the limit is set too high, or something else uses it.
     Throttled,
     /// The platform states a limit that the configured ones do not keep.

@@ -7,10 +7,11 @@ use std::rc::Rc;
 use actix::prelude::*;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
-use tokio::time::{Duration, Instant, sleep};
-use tracing::{Instrument, info, info_span, warn};
+use tokio::time::{Duration, Instant};
+use tracing::{Instrument, info, info_span};
 
 use crate::auth_actor::{AuthActor, GetToken};
+use crate::closing::{FINISH_PATIENCE, clear_up_letters, finish};
 use crate::jitter::Jitter;
 use crate::ledger::Ledger;
 use crate::lower_bound::lower_bound;
@@ -27,10 +28,6 @@ use crate::settings::{PipelineSettings, RateLimit, RestartIntensity};
 use crate::store_actor::StoreActor;
 use crate::supervision::{ActorKind, guard, spawn_child};
 use crate::sync_actor::SyncActor;
-
-/// How long the report may take to be stored: the rows are committed, so the caller need not wait for ever.
-pub(crate) const FINISH_PATIENCE: Duration = Duration::from_secs(10);
-const FINISH_RETRY: Duration = Duration::from_millis(500);
 
 /// Syncs one account and reports. Ends early, as `interrupted`, when `shutdown` is ready. Has to run inside an
 /// actix system or a tokio `LocalSet`: all actors live on the caller's thread.
@@ -55,7 +52,11 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
 ) -> AccountReport {
     let account = settings.account.clone();
     let refused = |error: StoreError| failed(store_problem(&error), &Progress::default());
-    let run = match store.begin_run(&account, settings.resume_within()).await {
+    let begun = match &settings.replay {
+        Some(letters) => store.begin_replay(&account, letters).await,
+        None => store.begin_run(&account, settings.resume_within()).await,
+    };
+    let run = match begun {
         Ok(run) => run,
         Err(error) => return report(&settings, None, refused(error), &Progress::default(), Duration::ZERO),
     };
@@ -77,7 +78,11 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     let hiring =
         Hiring { settings: &settings, run: &run, spent, budget: budget.clone(), progress: Rc::new(progress) };
     let sync = sync(hiring, platform, store.clone(), shutdown, on_hired);
-    let (outcome, duration) = sync.instrument(span.clone()).await;
+    let (outcome, duration) = match &run.replay {
+        Some(replay) if replay.letters == 0 => (nothing_to_replay(), Duration::ZERO),
+        _ => sync.instrument(span.clone()).await,
+    };
+    let outcome = clear_up_letters(&*store, &run, outcome).instrument(span.clone()).await;
     let mut report = report(&settings, Some(&run), outcome, &watched.borrow(), duration);
     report.problems.extend(budget.problem());
     if let Err(cause) = finish(&*store, &run, &report).instrument(span).await {
@@ -85,26 +90,6 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
         report.problems.push(Problem { class: ProblemClass::StoreFailed, message });
     }
     report
-}
-
-/// Stores the report, with some patience for a database that is just being restarted.
-async fn finish<S: Store>(store: &S, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
-    let begun = Instant::now();
-    loop {
-        let finished = tokio::time::timeout(FINISH_PATIENCE, store.finish_run(run, report)).await;
-        let error = match finished {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error,
-            Err(_) => {
-                StoreError::Broken(format!("no answer from the database in {} s", FINISH_PATIENCE.as_secs()))
-            }
-        };
-        warn!(cause = %error, "the run's report could not be stored");
-        if !matches!(error, StoreError::Unavailable(_)) || begun.elapsed() > FINISH_PATIENCE {
-            return Err(error);
-        }
-        sleep(FINISH_RETRY).await;
-    }
 }
 
 async fn sync<P: Platform, S: Store>(
@@ -227,6 +212,11 @@ impl Drop for Tasks {
 
 fn store_problem(error: &StoreError) -> Problem {
     Problem { class: ProblemClass::StoreFailed, message: error.to_string() }
+}
+
+fn nothing_to_replay() -> Outcome {
+    let campaigns = CampaignCounts { reported_total: Some(0), ..CampaignCounts::default() };
+    Outcome { status: Status::Complete, campaigns, restarts: RestartCounts::default(), problems: vec![] }
 }
 
 /// What is known of a run that nobody lived to report.

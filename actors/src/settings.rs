@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::model::AccountId;
+use crate::model::{AccountId, LetterFilter};
 use crate::retry_budget::RetryShare;
 use crate::retry_policy::RetryPolicy;
 
@@ -194,6 +194,8 @@ pub struct PipelineSettings {
     pub max_wait: Duration,
     /// Whether to begin a new run although one is unfinished.
     pub fresh: bool,
+    /// Only the campaigns of these dead letters, in a run of their own; none: all that the platform lists.
+    pub replay: Option<LetterFilter>,
     /// Makes a run's random waits repeatable.
     pub seed: u64,
 }
@@ -247,6 +249,10 @@ pub const MAX_PASSES: u32 = 5;
 /// Campaigns that are kept ready for each `SyncActor`. A page may have to be asked for several times, and waits for
 /// its permit behind what is ready; meanwhile nobody should be idle.
 pub const READY_PER_SYNC_ACTOR: usize = 4;
+
+/// Campaigns that a replay passes over and remembers, to tell whether a listing repeats itself: 16 MB. A larger account
+/// has its dead letters tried by every run.
+pub const MOST_PASSED_OVER: usize = 1_000_000;
 
 /// How soon a record of what was spent is tried again where its keeper has just panicked.
 pub const LEDGER_RETRY: Duration = Duration::from_millis(100);

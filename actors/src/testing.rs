@@ -65,6 +65,7 @@ pub fn settings() -> PipelineSettings {
         request_timeout: Duration::from_secs(10),
         max_wait: Duration::from_secs(365 * 86_400),
         fresh: false,
+        replay: None,
         seed: 1,
     }
 }

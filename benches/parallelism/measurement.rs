@@ -85,6 +85,7 @@ pub(crate) fn settings(cell: &Cell, account: AccountId) -> PipelineSettings {
         batch: BatchLimits::new(500, Duration::from_millis(200)).expect("the program's default is in range"),
         request_timeout: REQUEST_TIMEOUT,
         fresh: true,
+        replay: None,
         seed: 1,
     }
 }

@@ -64,6 +64,7 @@ pub async fn run(
         max_wait: MAX_WAIT,
         // Each demo begins with a new platform.
         fresh: true,
+        replay: None,
         concurrency: config.concurrency,
         page_size: PAGE_SIZE,
         rate_limits: RateLimits::Fixed(vec![settings::RateLimit::new(10, WINDOW)?]),

@@ -1,4 +1,4 @@
-//! `run`: syncs the configured account once.
+//! `run` and `dead-letters replay`: syncs the configured account once, all of it or what of it was given up on.
 
 use std::process::ExitCode;
 

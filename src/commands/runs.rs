@@ -2,15 +2,13 @@
 
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use comfy_table::{Table, presets};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::config::{ReportFormat, RunsConfig};
 use crate::database::{self, Database};
-use crate::report::printable;
+use crate::report::{printable, time};
 use crate::store::RunRow;
 
 /// Lists them.
@@ -33,6 +31,7 @@ fn as_json(run: &RunRow) -> Value {
     json!({
         "run_id": run.id,
         "account": run.account,
+        "kind": run.kind,
         "status": run.status,
         "resumed": run.resumed,
         "started_at": time(run.started_at),
@@ -68,7 +67,11 @@ fn table(runs: &[RunRow]) -> Table {
         table.add_row([
             run.id.to_string(),
             printable(&run.account),
-            if run.resumed { format!("{}, resumed", run.status) } else { run.status.clone() },
+            match (&*run.kind, run.resumed) {
+                ("sync", false) => run.status.clone(),
+                ("sync", true) => format!("{}, resumed", run.status),
+                (kind, _) => format!("{}, {kind}", run.status),
+            },
             time(run.started_at),
             run.duration_seconds.map(|seconds| format!("{seconds:.1}")).unwrap_or_default(),
             run.stored.to_string(),
@@ -78,12 +81,4 @@ fn table(runs: &[RunRow]) -> Table {
         ]);
     }
     table
-}
-
-/// To the second, in UTC.
-fn time(time: SystemTime) -> String {
-    match Timestamp::try_from(time) {
-        Ok(time) => time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        Err(_) => "beyond the calendar".to_owned(),
-    }
 }

@@ -69,6 +69,7 @@ pub(super) fn pipeline_settings(
         request_timeout,
         max_wait: pipeline.max_wait,
         fresh: pipeline.fresh,
+        replay: pipeline.replay.clone(),
         seed: rand::random(),
     }
 }

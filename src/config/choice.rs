@@ -2,6 +2,8 @@
 
 pub use mock_platform::{RateLimitHeaders, RetryHint};
 
+use actors::model::FailureClass;
+
 use super::problem::Refusal;
 
 /// What standard output gets.
@@ -33,6 +35,10 @@ fn one_of<T: Copy>(words: &[(&str, T)], text: &str) -> Result<T, Refusal> {
 
 pub(super) fn report(text: &str) -> Result<ReportFormat, Refusal> {
     one_of(&[("table", ReportFormat::Table), ("json", ReportFormat::Json)], text)
+}
+
+pub(super) fn failure_class(text: &str) -> Result<FailureClass, Refusal> {
+    one_of(&FailureClass::ALL.map(|class| (class.as_str(), class)), text)
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, Refusal> {
@@ -90,6 +96,8 @@ mod tests {
         assert_eq!(rate_limit_headers("draft"), Ok(RateLimitHeaders::Draft));
         assert_eq!(rate_limit_headers("x"), Ok(RateLimitHeaders::X));
         assert_eq!(rate_limit_headers("X"), Err(Refusal::new("none or draft or x")));
+        assert_eq!(failure_class("malformed"), Ok(FailureClass::Malformed));
+        assert!(failure_class("Malformed").is_err_and(|refusal| refusal.allowed.contains("timeout or ")));
         assert_eq!(retry_hint(""), Err(Refusal::new("header-seconds or header-date or body or none")));
     }
 

@@ -90,6 +90,11 @@ impl<'a> Reader<'a> {
         value
     }
 
+    /// What is wrong with settings that are right each for itself.
+    pub(super) fn refuse(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
     /// Not a setting: where this user's data are.
     pub(super) fn private_postgres_directory(&self) -> Option<PathBuf> {
         self.environment.private_postgres_directory()

@@ -97,8 +97,19 @@ pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
     SETTINGS.iter().filter_map(|setting| setting.variable).chain(secrets)
 }
 
+/// Whose rows to show: not the account of the environment, which is the one to sync.
+pub(crate) const ACCOUNT_FILTER: Setting = setting("--account", None, None);
 /// `runs` only.
 pub(crate) const LIMIT: Setting = setting("--limit", None, Some("20"));
+
+/// What only `dead-letters` takes.
+pub(crate) mod dead_letters {
+    use super::{Setting, setting};
+
+    pub(crate) const CAMPAIGN: Setting = setting("--campaign", None, None);
+    pub(crate) const CLASS: Setting = setting("--class", None, None);
+    pub(crate) const LIMIT: Setting = setting("--limit", None, Some("100"));
+}
 
 /// What only `plan` takes. The defaults are the reference platform, and the estimator's.
 pub(crate) mod plan {

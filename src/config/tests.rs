@@ -71,6 +71,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.platform.request_timeout, Duration::from_secs(10));
     let pipeline = PipelineConfig {
         fresh: false,
+        replay: None,
         max_wait: Duration::from_secs(15 * 60),
         concurrency: Concurrency::new(16).unwrap(),
         page_size: NonZeroU32::new(10).unwrap(),
@@ -99,6 +100,7 @@ fn every_flag_reaches_its_setting() {
     assert_eq!(config.platform.request_timeout, Duration::from_secs(11));
     let pipeline = PipelineConfig {
         fresh: true,
+        replay: None,
         max_wait: Duration::from_secs(16),
         concurrency: Concurrency::new(2).unwrap(),
         page_size: NonZeroU32::new(3).unwrap(),
@@ -138,6 +140,7 @@ fn every_variable_reaches_its_setting() {
     assert_eq!(config.platform.request_timeout, Duration::from_secs(11));
     let pipeline = PipelineConfig {
         fresh: false,
+        replay: None,
         max_wait: Duration::from_secs(16),
         concurrency: Concurrency::new(2).unwrap(),
         page_size: NonZeroU32::new(3).unwrap(),

@@ -1,12 +1,14 @@
 //! Settings that are free text within limits.
 
-use actors::model::AccountId;
+use actors::model::{AccountId, CampaignId};
 
 use super::problem::Refusal;
 use crate::store::DatabaseUrl;
 
 /// An id stands in headers, keys and reports.
 const MAX_ACCOUNT_BYTES: usize = 128;
+/// The longest that the tables hold.
+const MAX_CAMPAIGN_BYTES: usize = 1024;
 /// The longest address that mail knows.
 const MAX_EMAIL_BYTES: usize = 254;
 
@@ -19,6 +21,15 @@ pub(super) fn account(text: &str) -> Result<AccountId, Refusal> {
         Ok(AccountId::from(text))
     } else {
         Err(Refusal::new("1 to 128 letters, digits or signs of ASCII, without spaces"))
+    }
+}
+
+/// Whatever the platform calls it.
+pub(super) fn campaign(text: &str) -> Result<CampaignId, Refusal> {
+    if (1..=MAX_CAMPAIGN_BYTES).contains(&text.len()) {
+        Ok(CampaignId::from(text))
+    } else {
+        Err(Refusal::new("1 to 1024 bytes"))
     }
 }
 

@@ -4,35 +4,40 @@
 
 use std::time::Duration;
 
-use actors::model::{AccountId, Run};
+use actors::model::{AccountId, LetterFilter, Replay, Run};
 use tokio_postgres::Client;
 use uuid::Uuid;
+
+use super::dead_letters;
 
 /// Waits for what the process before is still committing, and for its records of what was spent: a statement of its own,
 /// because the next one's snapshot has to be taken after that.
 const LOCK: &str = "SELECT FROM account_owners WHERE account_id = $1 FOR UPDATE";
 
-/// Only the account's newest run can be resumed: what an older one stored has been stored again since. Its rest is
-/// measured from its last progress, so a run that goes on every day is resumed however long it takes in all, and one
+/// Only the account's newest run that is no replay can be resumed: what an older one stored has been stored again since.
+/// Of its dead letters, some may have been replayed or discarded meanwhile. Its rest is measured from its last progress, so a run that goes on every day is resumed however long it takes in all, and one
 /// that gets nowhere is not resumed for ever.
 const BEGIN: &str = "\
 WITH unfinished AS (
-    SELECT r.id, r.stored FROM account_owners o JOIN sync_runs r ON r.id = o.run_id
+    SELECT r.id, r.stored FROM account_owners o JOIN sync_runs r ON r.id = o.sync_run_id
     WHERE o.account_id = $1 AND r.status IN ('running', 'interrupted', 'failed')
       AND r.progressed_at >= now() - make_interval(secs => $3)
 ), resumed AS (
-    UPDATE sync_runs SET status = 'running', finished_at = NULL, resumed = true
+    UPDATE sync_runs r SET status = 'running', finished_at = NULL, resumed = true,
+        dead_lettered = (SELECT count(*) FROM dead_letters d WHERE d.account_id = $1 AND d.run_id = r.id)
     WHERE id IN (SELECT id FROM unfinished)
 ), opened AS (
-    INSERT INTO sync_runs (id, account_id) SELECT $2, $1 WHERE NOT EXISTS (SELECT FROM unfinished)
+    INSERT INTO sync_runs (id, account_id, kind) SELECT $2, $1, $4 WHERE NOT EXISTS (SELECT FROM unfinished)
 ), closed AS (
     UPDATE sync_runs SET status = 'interrupted', finished_at = progressed_at
     WHERE account_id = $1 AND status = 'running' AND id NOT IN (SELECT id FROM unfinished)
 )
-INSERT INTO account_owners AS o (account_id, epoch, run_id)
-VALUES ($1, 1, coalesce((SELECT id FROM unfinished), $2))
-ON CONFLICT (account_id) DO UPDATE SET epoch = o.epoch + 1, run_id = excluded.run_id, borrowed = false,
-    taken_at = now()
+INSERT INTO account_owners AS o (account_id, epoch, run_id, sync_run_id)
+SELECT $1, 1, run.id, CASE WHEN $4 = 'sync' THEN run.id END
+FROM (SELECT coalesce((SELECT id FROM unfinished), $2) AS id) run
+ON CONFLICT (account_id) DO UPDATE SET
+    epoch = o.epoch + 1, run_id = excluded.run_id, sync_run_id = coalesce(excluded.sync_run_id, o.sync_run_id),
+    borrowed = false, taken_at = now()
 RETURNING epoch, run_id, (SELECT stored FROM unfinished)";
 
 /// The run for which the account was taken before stays the one that the next begin may resume.
@@ -41,16 +46,36 @@ INSERT INTO account_owners AS o (account_id, epoch, borrowed) VALUES ($1, 1, tru
 ON CONFLICT (account_id) DO UPDATE SET epoch = o.epoch + 1, borrowed = true, taken_at = now()
 RETURNING epoch";
 
+/// What a process takes an account for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// A run; one that was left unfinished no longer ago than this is resumed.
+    Sync { resume_within: Option<Duration> },
+    /// To try these dead letters again.
+    Replay(&'a LetterFilter),
+}
+
 /// On the connection that holds the account's lock: without it, nothing is committed.
 pub(super) async fn begin(
     connection: &mut Client,
     account: &AccountId,
-    resume_within: Option<Duration>,
+    purpose: Purpose<'_>,
 ) -> Result<Run, tokio_postgres::Error> {
+    let (kind, resume_within) = match purpose {
+        Purpose::Sync { resume_within } => ("sync", resume_within),
+        Purpose::Replay(_) => ("replay", None),
+    };
     let transaction = connection.transaction().await?;
     transaction.execute(LOCK, &[&account.as_str()]).await?;
     let seconds = resume_within.map(|most| most.as_secs_f64());
-    let row = transaction.query_one(BEGIN, &[&account.as_str(), &Uuid::now_v7(), &seconds]).await?;
+    let row = transaction.query_one(BEGIN, &[&account.as_str(), &Uuid::now_v7(), &seconds, &kind]).await?;
+    let replay = match purpose {
+        Purpose::Sync { .. } => None,
+        Purpose::Replay(filter) => {
+            let letters = dead_letters::count(&transaction, account, filter).await?;
+            Some(Replay { filter: filter.clone(), letters })
+        }
+    };
     transaction.commit().await?;
     let stored: Option<i64> = row.get(2);
     Ok(Run {
@@ -59,6 +84,7 @@ pub(super) async fn begin(
         epoch: row.get(0),
         resumed: stored.is_some(),
         stored_before: stored.and_then(|stored| u64::try_from(stored).ok()).unwrap_or(0),
+        replay,
     })
 }
 
@@ -71,5 +97,6 @@ pub(super) async fn borrow(
     transaction.execute(LOCK, &[&account.as_str()]).await?;
     let row = transaction.query_one(BORROW, &[&account.as_str()]).await?;
     transaction.commit().await?;
-    Ok(Run { id: Uuid::nil(), account: account.clone(), epoch: row.get(0), resumed: false, stored_before: 0 })
+    let (account, epoch) = (account.clone(), row.get(0));
+    Ok(Run { id: Uuid::nil(), account, epoch, resumed: false, stored_before: 0, replay: None })
 }

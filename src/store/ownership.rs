@@ -21,6 +21,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Statement, Transaction};
 use tracing::warn;
 
+use super::begin::Purpose;
 use super::session::Sessions;
 use super::{Failure, begin, error};
 
@@ -95,14 +96,14 @@ pub(super) async fn fence(
 pub(super) struct Ownership(Arc<Mutex<HashMap<(AccountId, i64), Client>>>);
 
 impl Ownership {
-    /// Takes the account, and begins or resumes its run.
+    /// Takes the account, and begins or resumes a run of it.
     pub(super) async fn begin(
         &self,
         account: &AccountId,
-        resume_within: Option<Duration>,
+        purpose: Purpose<'_>,
         sessions: &Sessions,
     ) -> Result<Run, StoreError> {
-        let begin = async |lock: &mut Client| begin::begin(lock, account, resume_within).await;
+        let begin = async |lock: &mut Client| begin::begin(lock, account, purpose).await;
         self.take(account, sessions, "begin a run in", begin).await
     }
 

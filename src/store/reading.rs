@@ -11,7 +11,7 @@ use super::session::Session;
 
 const RECENT_RUNS: &str = "\
 SELECT id, account_id, status, started_at, finished_at, stored, dead_lettered, listed, distinct_listed,
-       reported_total, skipped, requests, throttled, duration_seconds, resumed
+       reported_total, skipped, requests, throttled, duration_seconds, resumed, kind
 FROM sync_runs WHERE $1::text IS NULL OR account_id = $1 ORDER BY started_at DESC, id DESC LIMIT $2";
 
 const SAMPLE_CAMPAIGNS: &str = "\
@@ -27,6 +27,8 @@ pub struct RunRow {
     pub account: String,
     /// `running`, `complete`, `partial`, `failed` or `interrupted`.
     pub status: String,
+    /// `sync`, or `replay` of dead letters.
+    pub kind: String,
     /// Whether a process has taken it over from another. What is stored and dead is then of all of them, and what is
     /// optional of the last one that ended in good order.
     pub resumed: bool,
@@ -114,6 +116,7 @@ fn run(row: &Row) -> RunRow {
         throttled: row.get(12),
         duration_seconds: row.get(13),
         resumed: row.get(14),
+        kind: row.get(15),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{AccountId, Campaign, SettledBy, Spent};
+use crate::model::{AccountId, Campaign, LetterFilter, SettledBy, Spent};
 use crate::progress::Progress;
 use crate::report::AccountReport;
 use crate::settings::RestartIntensity;
@@ -68,6 +68,10 @@ impl Store for NotingStore {
         unreachable!("nothing was borrowed")
     }
 
+    async fn begin_replay(&self, _: &AccountId, _: &LetterFilter) -> Result<Run, StoreError> {
+        unreachable!("the run began before")
+    }
+
     async fn settled(&self, _: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
         let number = self.questions.borrow().len();
         self.questions.borrow_mut().push(Instant::now());
@@ -101,6 +105,14 @@ impl Store for NotingStore {
         self.buried.borrow_mut().extend(letters);
         assert!(fate != Fate::PanicAfter, "after the commit");
         Ok(())
+    }
+
+    async fn forget_nameless(&self, _: &Run) -> Result<u64, StoreError> {
+        unreachable!("the run does not end")
+    }
+
+    async fn untried(&self, _: &Run) -> Result<(u64, Vec<CampaignId>), StoreError> {
+        unreachable!("the run does not end")
     }
 
     async fn load_spent(&self, _: &AccountId) -> Result<Spent, StoreError> {
@@ -154,7 +166,14 @@ impl Scene {
             busy: Cell::new(false),
             questions: RefCell::default(),
         });
-        let run = Run { id: Uuid::nil(), account: "test".into(), epoch: 1, resumed: false, stored_before: 0 };
+        let run = Run {
+            id: Uuid::nil(),
+            account: "test".into(),
+            epoch: 1,
+            resumed: false,
+            stored_before: 0,
+            replay: None,
+        };
         let limits = BatchLimits::new(size, LINGER).expect("in range");
         let ((acknowledge, acknowledged), (alarm, alarms)) = (witness(), witness());
         let (sender, progress) = watch::channel(Progress::default());

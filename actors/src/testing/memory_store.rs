@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::run_book::RunBook;
 use crate::model::{
-    AccountId, Batch, CampaignId, DeadLetter, Run, SettledBy, SettledCampaign, Spent, SyncedCampaign,
+    AccountId, Batch, CampaignId, DeadLetter, LetterFilter, Replay, Run, SettledBy, SettledCampaign, Spent,
+    SyncedCampaign,
 };
 use crate::ports::{Store, StoreError};
 use crate::report::AccountReport;
@@ -102,6 +103,18 @@ impl MemoryStore {
         self.dead_letters.borrow().iter().map(|(id, (letter, _))| (id.clone(), letter.clone())).collect()
     }
 
+    /// The dead letters with a property, of themselves and of the process that gave up.
+    fn letters(&self, which: impl Fn(&CampaignId, &DeadLetter, &Run) -> bool) -> Vec<CampaignId> {
+        let letters = self.dead_letters.borrow();
+        let mut ids: Vec<_> = letters
+            .iter()
+            .filter(|(id, (letter, by))| which(id, letter, by))
+            .map(|(id, _)| id.clone())
+            .collect();
+        ids.sort();
+        ids
+    }
+
     /// The sizes of the batches that were committed.
     pub fn batches(&self) -> Vec<usize> {
         self.batches.borrow().clone()
@@ -133,6 +146,11 @@ impl Store for MemoryStore {
 
     async fn give_back(&self, _: &Run) {}
 
+    async fn begin_replay(&self, account: &AccountId, letters: &LetterFilter) -> Result<Run, StoreError> {
+        let count = self.letters(|id, letter, _| letters.fits(id, letter.class)).len() as u64;
+        Ok(self.runs.begin_replay(account, Replay { filter: letters.clone(), letters: count }))
+    }
+
     async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
         sleep(self.lookup).await;
         let (rows, dead_letters) = (self.rows.borrow(), self.dead_letters.borrow());
@@ -141,7 +159,12 @@ impl Store for MemoryStore {
                 Some(SettledBy::EarlierProcess { number })
             }
             Some(row) if row.run == run.id => Some(SettledBy::ThisProcess),
-            _ => dead_letters.get(id).filter(|(_, by)| by == run).map(|_| SettledBy::ThisProcess),
+            _ => match (dead_letters.get(id), &run.replay) {
+                (Some((_, by)), _) if by == run => Some(SettledBy::ThisProcess),
+                (Some((letter, _)), Some(replay)) if replay.filter.fits(id, letter.class) => None,
+                (_, Some(_)) => Some(SettledBy::NotToReplay),
+                (_, None) => None,
+            },
         };
         Ok(ids.iter().filter_map(|id| Some(SettledCampaign { id: id.clone(), by: by(id)? })).collect())
     }
@@ -163,7 +186,7 @@ impl Store for MemoryStore {
         for synced in &batch.synced {
             let (id, mut rows) = (&synced.campaign.id, self.rows.borrow_mut());
             let number = rows.get(id).filter(|row| row.run == run.id).map(|row| row.number);
-            let number = number.unwrap_or_else(|| self.runs.count());
+            let number = number.unwrap_or_else(|| if run.replay.is_some() { 0 } else { self.runs.count() });
             rows.insert(id.clone(), Row { synced: synced.clone(), run: run.id, number });
             self.dead_letters.borrow_mut().remove(id);
         }
@@ -173,6 +196,26 @@ impl Store for MemoryStore {
         self.batches.borrow_mut().push(batch.len());
         assert!(fault != CommitFault::PanicAfter, "the script says so: after commit {number}");
         Ok(())
+    }
+
+    async fn forget_nameless(&self, run: &Run) -> Result<u64, StoreError> {
+        let meant = |id: &CampaignId, letter: &DeadLetter| {
+            run.replay.as_ref().is_none_or(|replay| replay.filter.fits(id, letter.class))
+        };
+        let nameless = |id: &CampaignId, letter: &DeadLetter, by: &Run| {
+            *id == CampaignId::of_payload(&letter.payload) && by != run && meant(id, letter)
+        };
+        let forgotten = self.letters(nameless);
+        forgotten.iter().for_each(|id| _ = self.dead_letters.borrow_mut().remove(id));
+        Ok(forgotten.len() as u64)
+    }
+
+    async fn untried(&self, run: &Run) -> Result<(u64, Vec<CampaignId>), StoreError> {
+        let filter = run.replay.as_ref().map(|replay| &replay.filter);
+        let untried = self.letters(|id, letter, by| {
+            filter.is_some_and(|filter| filter.fits(id, letter.class)) && by != run
+        });
+        Ok((untried.len() as u64, untried))
     }
 
     async fn load_spent(&self, _: &AccountId) -> Result<Spent, StoreError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::model::{AccountId, Run};
+use crate::model::{AccountId, Replay, Run};
 use crate::ports::StoreError;
 use crate::report::Status;
 
@@ -46,13 +46,28 @@ impl RunBook {
             epoch: self.epoch.get(),
             resumed: unfinished.is_some(),
             stored_before: run.stored,
+            replay: None,
+        }
+    }
+
+    /// The newest run that is no replay stays what can be resumed.
+    pub(super) fn begin_replay(&self, account: &AccountId, replay: Replay) -> Run {
+        self.epoch.set(self.epoch.get() + 1);
+        self.begun.set(self.begun.get() + 1);
+        Run {
+            id: Uuid::from_u128(self.begun.get()),
+            account: account.clone(),
+            epoch: self.epoch.get(),
+            resumed: false,
+            stored_before: 0,
+            replay: Some(replay),
         }
     }
 
     pub(super) fn borrow(&self, account: &AccountId) -> Run {
         self.epoch.set(self.epoch.get() + 1);
         let (account, epoch) = (account.clone(), self.epoch.get());
-        Run { id: Uuid::nil(), account, epoch, resumed: false, stored_before: 0 }
+        Run { id: Uuid::nil(), account, epoch, resumed: false, stored_before: 0, replay: None }
     }
 
     /// Whether the account is still the run's.
@@ -75,6 +90,9 @@ impl RunBook {
 
     pub(super) fn finish(&self, run: &Run, status: Status) -> Result<(), StoreError> {
         self.fence(run)?;
+        if run.replay.is_some() {
+            return Ok(());
+        }
         if let Some(newest) = self.newest.borrow_mut().as_mut() {
             newest.status = Some(status);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::run_book::RunBook;
 use super::scripted_platform::{campaign_id, number_of};
-use crate::model::{AccountId, Batch, CampaignId, Run, SettledBy, SettledCampaign, Spent};
+use crate::model::{AccountId, Batch, CampaignId, LetterFilter, Run, SettledBy, SettledCampaign, Spent};
 use crate::ports::{Store, StoreError};
 use crate::report::AccountReport;
 
@@ -86,6 +86,10 @@ impl Store for TallyStore {
 
     async fn give_back(&self, _: &Run) {}
 
+    async fn begin_replay(&self, _: &AccountId, _: &LetterFilter) -> Result<Run, StoreError> {
+        Err(StoreError::Broken("a tally keeps no dead letters".into()))
+    }
+
     /// A campaign's own number is as good as one in the order of storing.
     async fn settled(&self, _: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
         let (stored, stored_before) = (self.stored.borrow(), self.stored_before.borrow());
@@ -109,6 +113,14 @@ impl Store for TallyStore {
             stored[word] |= bit;
         }
         Ok(())
+    }
+
+    async fn forget_nameless(&self, _: &Run) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn untried(&self, _: &Run) -> Result<(u64, Vec<CampaignId>), StoreError> {
+        Ok((0, vec![]))
     }
 
     async fn load_spent(&self, _: &AccountId) -> Result<Spent, StoreError> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use actors::model::{Campaign, CampaignId, Listed};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 use super::value;
 use crate::platform::scrub::snippet;
@@ -64,9 +63,6 @@ fn campaign(id: CampaignId, fields: &Fields<'_>, payload: &str) -> Result<Campai
 }
 
 fn malformed(id: Option<CampaignId>, message: &str, payload: &str) -> Listed {
-    // The same payload gets the same name in every run, so that it is one dead letter and not a new one each time.
-    let id = id.unwrap_or_else(|| {
-        CampaignId::from(format!("malformed-{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, payload.as_bytes())))
-    });
+    let id = id.unwrap_or_else(|| CampaignId::of_payload(payload));
     Listed::Malformed { id, message: snippet(message), payload: payload.into() }
 }

@@ -1,0 +1,190 @@
+//! Dead letters as commands and replays see them: read by filter, deleted exactly as they were read, tried again.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use actors::model::{AccountId, CampaignId, LetterFilter, NAMELESS, Replay, Run};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Transaction};
+use uuid::Uuid;
+
+use super::ownership::{self, fence};
+use super::session::Session;
+use super::{Failure, storable};
+
+/// The letters `d` of the campaigns `$2` and the classes `$3`; none of either stands for all.
+macro_rules! meant {
+    () => {
+        "(cardinality($2::text[]) = 0 OR d.campaign_id = ANY ($2)) \
+         AND (cardinality($3::text[]) = 0 OR d.error_class = ANY ($3))"
+    };
+}
+/// The letters `d` that the process `$5` of the run `$4` has not written. What it has met with, it has stored or buried.
+macro_rules! not_met {
+    () => {
+        "(d.run_id, d.run_epoch) IS DISTINCT FROM ($4, $5)"
+    };
+}
+
+const LIST: &str = concat!(
+    "SELECT account_id, campaign_id, run_id, error_class, message, attempts, payload, first_failed_at, \
+            last_failed_at \
+     FROM dead_letters d WHERE ($1::text IS NULL OR account_id = $1) AND ",
+    meant!(),
+    " ORDER BY last_failed_at DESC, account_id, campaign_id LIMIT $4"
+);
+
+/// The time of the last failure tells a letter from the one that has taken its place since.
+const DISCARD: &str = "\
+DELETE FROM dead_letters d
+USING unnest($1::text[], $2::text[], $3::timestamptz[]) AS shown (account_id, campaign_id, last_failed_at)
+WHERE d.account_id = shown.account_id AND d.campaign_id = shown.campaign_id
+  AND d.last_failed_at = shown.last_failed_at";
+
+const COUNT: &str = concat!("SELECT count(*) FROM dead_letters d WHERE account_id = $1 AND ", meant!());
+
+/// Of the ids `$6`: what this replay has stored or buried, and what it is not to try.
+const SETTLED: &str = concat!(
+    "SELECT asked.id, c.id IS NOT NULL OR d.met IS TRUE FROM unnest($6::text[]) AS asked (id) \
+     LEFT JOIN campaigns c ON c.account_id = $1 AND c.id = asked.id AND c.run_id = $4 \
+     LEFT JOIN LATERAL (SELECT NOT ",
+    not_met!(),
+    " AS met, ",
+    meant!(),
+    " AS meant FROM dead_letters d WHERE d.account_id = $1 AND d.campaign_id = asked.id) d ON true \
+     WHERE d.met IS NOT FALSE OR NOT d.meant"
+);
+
+const FORGET_NAMELESS: &str = concat!(
+    "DELETE FROM dead_letters d WHERE account_id = $1 AND error_class = 'malformed' AND campaign_id ~ $6 AND ",
+    not_met!(),
+    " AND ",
+    meant!()
+);
+
+const UNTRIED: &str = concat!(
+    "SELECT campaign_id, count(*) OVER () FROM dead_letters d WHERE account_id = $1 AND ",
+    not_met!(),
+    " AND ",
+    meant!(),
+    " ORDER BY campaign_id LIMIT $6"
+);
+
+/// Untried letters that are named: a person looks the others up.
+const MOST_NAMED: i64 = 5;
+
+/// A row of `dead_letters`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterRow {
+    /// Whose campaign it is.
+    pub account: String,
+    /// As the platform calls it, but for what cannot stand in an index.
+    pub campaign: String,
+    /// The run that gave up on it last.
+    pub run: Uuid,
+    /// The name of its [`actors::model::FailureClass`].
+    pub class: String,
+    /// What happened, for a person.
+    pub message: String,
+    /// Requests that the last run made for it.
+    pub attempts: i64,
+    /// The JSON as received.
+    pub payload: String,
+    /// The first failure since it was last stored.
+    pub first_failed_at: SystemTime,
+    /// When it was given up on last.
+    pub last_failed_at: SystemTime,
+}
+
+pub(super) async fn list(
+    session: &mut Session,
+    account: Option<&str>,
+    filter: &LetterFilter,
+    limit: u32,
+) -> Result<Vec<DeadLetterRow>, Failure> {
+    let statement = session.prepared(LIST).await?;
+    let (campaigns, classes) = columns(filter);
+    let rows = session.client.query(&statement, &[&account, &campaigns, &classes, &i64::from(limit)]).await?;
+    Ok(rows.iter().map(letter).collect())
+}
+
+pub(super) async fn discard(session: &mut Session, letters: &[DeadLetterRow]) -> Result<u64, Failure> {
+    let statement = session.prepared(DISCARD).await?;
+    let accounts: Vec<_> = letters.iter().map(|letter| &letter.account).collect();
+    let campaigns: Vec<_> = letters.iter().map(|letter| &letter.campaign).collect();
+    let failed_at: Vec<_> = letters.iter().map(|letter| letter.last_failed_at).collect();
+    Ok(session.client.execute(&statement, &[&accounts, &campaigns, &failed_at]).await?)
+}
+
+/// How many there are.
+pub(super) async fn count(
+    transaction: &Transaction<'_>,
+    account: &AccountId,
+    filter: &LetterFilter,
+) -> Result<u64, tokio_postgres::Error> {
+    let (campaigns, classes) = columns(filter);
+    let row = transaction.query_one(COUNT, &[&account.as_str(), &campaigns, &classes]).await?;
+    Ok(row.get::<_, i64>(0).unsigned_abs())
+}
+
+/// Rows of an id that needs nothing more, and whether that is because this process has settled it.
+pub(super) async fn settled(
+    session: &mut Session,
+    run: &Run,
+    replay: &Replay,
+    ids: &[&Cow<'_, str>],
+) -> Result<Vec<Row>, Failure> {
+    let statement = session.prepared(SETTLED).await?;
+    let (campaigns, classes) = columns(&replay.filter);
+    let parameters: [&(dyn ToSql + Sync); 6] =
+        [&run.account.as_str(), &campaigns, &classes, &run.id, &run.epoch, &ids];
+    Ok(session.client.query(&statement, &parameters).await?)
+}
+
+/// Removes the letters of entries without an id that this process has not met with; how many.
+pub(super) async fn forget_nameless(session: &mut Session, run: &Run) -> Result<u64, Failure> {
+    let (in_line, forget) =
+        (session.prepared(ownership::IN_LINE).await?, session.prepared(FORGET_NAMELESS).await?);
+    let all = LetterFilter::default();
+    let (campaigns, classes) = columns(run.replay.as_ref().map_or(&all, |replay| &replay.filter));
+    let nameless = format!("^{NAMELESS}[0-9a-f-]{{36}}$");
+    let parameters: [&(dyn ToSql + Sync); 6] =
+        [&run.account.as_str(), &campaigns, &classes, &run.id, &run.epoch, &nameless];
+    let transaction = session.client.transaction().await?;
+    fence(&transaction, &in_line, run).await?;
+    let forgotten = transaction.execute(&forget, &parameters).await?;
+    transaction.commit().await?;
+    Ok(forgotten)
+}
+
+/// How many letters a replay was to try and has not met with, and a few of them.
+pub(super) async fn untried(session: &mut Session, run: &Run) -> Result<(u64, Vec<CampaignId>), Failure> {
+    let Some(replay) = &run.replay else { return Ok((0, vec![])) };
+    let statement = session.prepared(UNTRIED).await?;
+    let (campaigns, classes) = columns(&replay.filter);
+    let parameters: [&(dyn ToSql + Sync); 6] =
+        [&run.account.as_str(), &campaigns, &classes, &run.id, &run.epoch, &MOST_NAMED];
+    let rows = session.client.query(&statement, &parameters).await?;
+    let count = rows.first().map_or(0, |row| row.get::<_, i64>(1).unsigned_abs());
+    Ok((count, rows.iter().map(|row| CampaignId::from(row.get::<_, &str>(0))).collect()))
+}
+
+/// As `meant!` takes it.
+fn columns(filter: &LetterFilter) -> (Vec<Cow<'_, str>>, Vec<&'static str>) {
+    let campaigns = filter.campaigns.iter().map(|id| storable::id(id.as_str())).collect();
+    (campaigns, filter.classes.iter().map(|class| class.as_str()).collect())
+}
+
+fn letter(row: &Row) -> DeadLetterRow {
+    DeadLetterRow {
+        account: row.get(0),
+        campaign: row.get(1),
+        run: row.get(2),
+        class: row.get(3),
+        message: row.get(4),
+        attempts: row.get(5),
+        payload: row.get(6),
+        first_failed_at: row.get(7),
+        last_failed_at: row.get(8),
+    }
+}
