@@ -16,6 +16,7 @@ pub mod settings;
 mod auth_actor;
 mod credentials;
 mod listing;
+pub mod max_shrink;
 mod pager_actor;
 mod pipeline;
 mod requester;

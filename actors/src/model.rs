@@ -62,6 +62,8 @@ pub struct Run {
     pub resumed: bool,
     /// Campaigns that earlier processes of the run had stored; they are numbered below this.
     pub stored_before: u64,
+    /// Campaigns in the account's last listing that was proven complete; none where there was none.
+    pub listed_before: Option<u64>,
 }
 
 /// A campaign that needs nothing more in this run.

@@ -239,7 +239,13 @@ fn failed(problem: Problem, progress: &Progress) -> Outcome {
         skipped: progress.skipped,
         dead_lettered: progress.dead_lettered,
     };
-    Outcome { status: Status::Failed, campaigns, restarts: RestartCounts::default(), problems: vec![problem] }
+    Outcome {
+        status: Status::Failed,
+        listing_proven: false,
+        campaigns,
+        restarts: RestartCounts::default(),
+        problems: vec![problem],
+    }
 }
 
 fn report(
@@ -279,6 +285,7 @@ fn report(
         account: settings.account.clone(),
         run_id: run.map(|run| run.id),
         status: outcome.status,
+        listing_proven: outcome.listing_proven,
         resumed: run.is_some_and(|run| run.resumed),
         campaigns: outcome.campaigns,
         requests,

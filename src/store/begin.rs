@@ -31,7 +31,9 @@ WITH unfinished AS (
 INSERT INTO account_owners AS o (account_id, epoch, run_id)
 VALUES ($1, 1, coalesce((SELECT id FROM unfinished), $2))
 ON CONFLICT (account_id) DO UPDATE SET epoch = o.epoch + 1, run_id = excluded.run_id, taken_at = now()
-RETURNING epoch, run_id, (SELECT stored FROM unfinished)";
+RETURNING epoch, run_id, (SELECT stored FROM unfinished),
+          (SELECT distinct_listed FROM sync_runs WHERE account_id = $1 AND listing_proven
+           ORDER BY started_at DESC LIMIT 1)";
 
 /// On the connection that holds the account's lock: without it, nothing is committed.
 pub(super) async fn begin(
@@ -51,5 +53,6 @@ pub(super) async fn begin(
         epoch: row.get(0),
         resumed: stored.is_some(),
         stored_before: stored.and_then(|stored| u64::try_from(stored).ok()).unwrap_or(0),
+        listed_before: row.get::<_, Option<i64>>(3).and_then(|listed| u64::try_from(listed).ok()),
     })
 }

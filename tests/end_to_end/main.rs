@@ -1,6 +1,7 @@
 //! The real binary, with real HTTP against the mock platform and real rows in a real PostgreSQL.
 
 mod commands;
+mod completeness;
 mod kills;
 mod main_job;
 mod overlap;

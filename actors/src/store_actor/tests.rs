@@ -146,7 +146,14 @@ impl Scene {
             busy: Cell::new(false),
             questions: RefCell::default(),
         });
-        let run = Run { id: Uuid::nil(), account: "test".into(), epoch: 1, resumed: false, stored_before: 0 };
+        let run = Run {
+            id: Uuid::nil(),
+            account: "test".into(),
+            epoch: 1,
+            resumed: false,
+            stored_before: 0,
+            listed_before: None,
+        };
         let limits = BatchLimits::new(size, LINGER).expect("in range");
         let ((acknowledge, acknowledged), (alarm, alarms)) = (witness(), witness());
         let (sender, progress) = watch::channel(Progress::default());

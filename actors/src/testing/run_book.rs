@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::model::{AccountId, Run};
 use crate::ports::StoreError;
-use crate::report::Status;
+use crate::report::{AccountReport, Status};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub(super) struct RunBook {
     epoch: Cell<i64>,
     begun: Cell<u128>,
     newest: RefCell<Option<Newest>>,
+    /// In the last listing that was proven.
+    listed: Cell<Option<u64>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,7 @@ impl RunBook {
             epoch: self.epoch.get(),
             resumed: unfinished.is_some(),
             stored_before: run.stored,
+            listed_before: self.listed.get(),
         }
     }
 
@@ -67,10 +70,13 @@ impl RunBook {
         run.stored - 1
     }
 
-    pub(super) fn finish(&self, run: &Run, status: Status) -> Result<(), StoreError> {
+    pub(super) fn finish(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
         self.fence(run)?;
         if let Some(newest) = self.newest.borrow_mut().as_mut() {
-            newest.status = Some(status);
+            newest.status = Some(report.status);
+        }
+        if report.listing_proven {
+            self.listed.set(Some(report.campaigns.distinct));
         }
         Ok(())
     }
