@@ -118,6 +118,10 @@ pub struct PipelineArgs {
     /// [env: CAMPAIGN_SYNC_MAX_WAIT] [default: 15min]
     #[arg(long, value_name = "DURATION")]
     pub max_wait: Option<String>,
+    /// Share of the campaigns that may be gone since the last complete listing; where more are, the run ends partial and
+    /// marks nothing as removed; or none for no bound [env: CAMPAIGN_SYNC_MAX_SHRINK] [default: 0.5]
+    #[arg(long, value_name = "SHARE")]
+    pub max_shrink: Option<String>,
 }
 
 /// Where the rows go.

@@ -26,6 +26,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use actors::max_shrink::MaxShrink;
 use actors::model::{AccountId, LetterFilter};
 use actors::retry_budget::RetryShare;
 use actors::retry_policy::RetryPolicy;
@@ -121,6 +122,8 @@ pub struct PipelineConfig {
     pub batch: BatchLimits,
     /// The longest that a run is kept waiting, by a limit or by a platform that fails; 1 s to 31 days.
     pub max_wait: Duration,
+    /// How much smaller than the last one a listing may be and still be believed.
+    pub max_shrink: MaxShrink,
     /// Whether to start over rather than to resume; nothing but `run` has a choice.
     pub fresh: bool,
     /// Only these dead letters; none: everything that the platform lists.
@@ -307,6 +310,7 @@ fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConf
         reader.optional(&setting::BATCH_LINGER, args.batch_linger.as_deref(), bounded::batch_linger);
     let max_wait = duration::within(SHORTEST_MAX_WAIT..=LONGEST_MAX_WAIT);
     let max_wait = reader.optional(&setting::MAX_WAIT, args.max_wait.as_deref(), max_wait);
+    let max_shrink = reader.optional(&setting::MAX_SHRINK, args.max_shrink.as_deref(), bounded::max_shrink);
     Some(PipelineConfig {
         concurrency: concurrency?,
         page_size: page_size?,
@@ -315,6 +319,7 @@ fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConf
         retry_budget: retry_budget?,
         batch: bounded::batch(batch_size?, batch_linger?),
         max_wait: max_wait?,
+        max_shrink: max_shrink?,
         fresh: false,
         replay: None,
     })

@@ -8,6 +8,7 @@ mod commit;
 mod database_url;
 mod dead_letters;
 mod error;
+mod finish;
 mod migrations;
 mod ownership;
 mod reading;
@@ -29,7 +30,7 @@ use self::begin::Purpose;
 pub use self::database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use self::dead_letters::DeadLetterRow;
 pub use self::migrations::SchemaState;
-use self::ownership::{Ownership, fence};
+use self::ownership::Ownership;
 pub use self::reading::{CampaignRow, RunRow};
 use self::session::{LastFailure, Session, Sessions};
 
@@ -53,14 +54,6 @@ WHERE account_id = $1 AND id = ANY ($3::text[]) AND run_id = $2
 UNION ALL
 SELECT campaign_id, NULL FROM dead_letters
 WHERE account_id = $1 AND campaign_id = ANY ($3::text[]) AND run_id = $2 AND run_epoch = $5";
-
-/// `stored` and `dead_lettered` stay as the committing transactions have counted them.
-const FINISH_RUN: &str = "\
-UPDATE sync_runs SET
-    status = $2, finished_at = now(), listed = $3, distinct_listed = $4, reported_total = $5, skipped = $6,
-    requests = $7, retried = $8, throttled = $9, unauthorized = $10, timed_out = $11,
-    duration_seconds = $12, lower_bound_seconds = $13, report = $14::text::jsonb
-WHERE id = $1";
 
 /// PostgreSQL as the pipeline's store. A clone shares the pool and the runs. With the last clone, the accounts of the
 /// runs that were not finished are given back.
@@ -289,40 +282,8 @@ impl Store for PgStore {
     }
 
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
-        let mut json = serde_json::to_value(report).expect("a report has string keys only");
-        storable::json(&mut json);
-        let (campaigns, requests) = (&report.campaigns, &report.requests);
-        let finished = self
-            .with("finish a run in", async |session| {
-                let (in_line, statement) =
-                    (session.prepared(ownership::IN_LINE).await?, session.prepared(FINISH_RUN).await?);
-                let transaction = session.client.transaction().await?;
-                fence(&transaction, &in_line, run).await?;
-                let updated = transaction
-                    .execute(
-                        &statement,
-                        &[
-                            &run.id,
-                            &report.status.as_str(),
-                            &count(campaigns.listed),
-                            &count(campaigns.distinct),
-                            &campaigns.reported_total.map(count),
-                            &count(campaigns.skipped),
-                            &count(requests.total),
-                            &count(requests.retried),
-                            &count(requests.throttled),
-                            &count(requests.unauthorized),
-                            &count(requests.timed_out),
-                            &report.duration.as_secs_f64(),
-                            &report.lower_bound.as_secs_f64(),
-                            &json.to_string(),
-                        ],
-                    )
-                    .await?;
-                commit::belongs_to_run(updated, run).map_err(Failure::Store)?;
-                Ok(transaction.commit().await?)
-            })
-            .await;
+        let finished =
+            self.with("finish a run in", async |session| finish::finish(session, run, report).await).await;
         // Where the caller may try again, the account is still the run's.
         if !matches!(finished, Err(StoreError::Unavailable(_))) {
             self.ownership.release(run).await;

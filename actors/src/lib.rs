@@ -17,6 +17,7 @@ mod auth_actor;
 mod closing;
 mod credentials;
 mod listing;
+pub mod max_shrink;
 mod pager_actor;
 mod pipeline;
 mod probe;

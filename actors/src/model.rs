@@ -73,6 +73,8 @@ pub struct Run {
     pub resumed: bool,
     /// Campaigns that earlier processes of the run had stored; they are numbered below this.
     pub stored_before: u64,
+    /// Campaigns in the account's last listing that was proven complete; none where there was none.
+    pub listed_before: Option<u64>,
     /// Set where only dead letters are tried again.
     pub replay: Option<Replay>,
 }

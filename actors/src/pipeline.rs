@@ -3,6 +3,7 @@
 //! dead letter; it is acknowledged when its batch has committed. The pipeline itself is not restarted: it does
 //! nothing that can fail, and the next run starts from what is committed.
 
+mod completeness;
 mod handlers;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -53,6 +54,8 @@ pub(crate) type NewSyncActor = (Recipient<SyncCampaign>, JoinHandle<Option<Strin
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) status: Status,
+    /// See [`crate::report::AccountReport::listing_proven`].
+    pub(crate) listing_proven: bool,
     pub(crate) campaigns: CampaignCounts,
     pub(crate) restarts: RestartCounts,
     pub(crate) problems: Vec<Problem>,
@@ -404,24 +407,36 @@ impl Pipeline {
             let message = format!("{} campaigns were given up on and are dead letters", self.dead_lettered);
             self.problems.push(Problem { class: ProblemClass::DeadLetters, message });
         }
-        let unaccounted = self.distinct().abs_diff(self.stored + self.skipped.count() + self.dead_lettered);
-        if self.ending.is_none() && unaccounted > 0 {
+        self.problems.extend(self.left_to_do_in_words());
+        let unaccounted = self.unaccounted();
+        if unaccounted > 0 {
             let message = format!(
-                "{unaccounted} campaigns were listed and neither stored nor skipped nor given up: a bug"
+                "{unaccounted} campaigns were listed and neither stored nor skipped nor given up nor left to do: a bug"
             );
             self.problems.push(Problem { class: ProblemClass::Unaccounted, message });
         }
-        let proven = self.listing.end() == Some(&Completeness::Proven);
+        let shrank = self.shrank();
+        let proven = self.listing.end() == Some(&Completeness::Proven) && shrank.is_none();
+        self.problems.extend(shrank);
         let status = self.ending.unwrap_or(match (proven, self.dead_lettered + unaccounted) {
             (true, 0) => Status::Complete,
             // Not even the first page: there is nothing that the run has done.
             _ if !self.listing.has_begun() => Status::Failed,
             _ => Status::Partial,
         });
-        info!(%status, stored = self.stored, skipped = self.skipped.count(), dead_lettered = self.dead_lettered, "run ended");
+        info!(
+            %status,
+            stored = self.stored,
+            skipped = self.skipped.count(),
+            dead_lettered = self.dead_lettered,
+            left_to_do = self.left_to_do(),
+            "run ended"
+        );
         // Nobody waits for it only if the run itself was dropped.
         let _ = outcome.send(Outcome {
             status,
+            // What a replay passed over is not missing.
+            listing_proven: proven && self.ending.is_none() && unaccounted == 0 && self.run.replay.is_none(),
             campaigns: self.campaigns(),
             restarts: self.restarts,
             problems: std::mem::take(&mut self.problems),
@@ -429,7 +444,7 @@ impl Pipeline {
     }
 
     /// Campaigns that are the run's to settle.
-    fn distinct(&self) -> u64 {
+    pub(super) fn distinct(&self) -> u64 {
         self.listing.distinct - self.passed_over.len() as u64
     }
 

@@ -118,7 +118,8 @@ pub trait Store: 'static {
     /// Replaces the record of what the account has spent; durable when it returns.
     async fn save_spent(&self, run: &Run, spent: &Spent) -> Result<(), StoreError>;
 
-    /// Closes the run with its report.
+    /// Closes the run with its report. Where that says that the listing was proven, the account's campaigns that the run
+    /// did not list are marked as removed from the platform, until one is stored again; repeating it changes nothing.
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError>;
 }
 

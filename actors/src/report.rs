@@ -67,6 +67,10 @@ pub struct AccountReport {
     pub run_id: Option<Uuid>,
     /// How it ended.
     pub status: Status,
+    /// Whether the run came to its end with a listing that was proven complete and is believed, so that what it has not
+    /// listed is not on the platform any more. For the store; to readers, the status and the problems say it.
+    #[serde(skip)]
+    pub listing_proven: bool,
     /// Whether it took over an unfinished run.
     pub resumed: bool,
     /// What became of the campaigns.
@@ -114,7 +118,8 @@ impl fmt::Display for LimitKept {
     }
 }
 
-/// What became of the campaigns. `distinct = stored + skipped + dead_lettered` unless the run was cut short.
+/// What became of the campaigns. `distinct = stored + skipped + dead_lettered`, and what is left to
+/// do where the run was cut short.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CampaignCounts {
     /// Entries of all pages, repeats included.
@@ -182,10 +187,14 @@ pub struct Problem {
 pub enum ProblemClass {
     /// The listing could not be proven complete.
     ListingIncomplete,
+    /// The listing is proven complete, and so much smaller than the last one that it is not believed.
+    ListingShrank,
     /// The platform refused the credentials.
     CredentialsRefused,
     /// No token could be had although the credentials were not refused.
     LoginFailed,
+    /// Campaigns that a run which ended early has listed and not done.
+    LeftToDo,
     /// Campaigns that were listed and then lost sight of: never, but for a bug.
     Unaccounted,
     /// Some campaigns were given up on.

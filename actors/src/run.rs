@@ -216,7 +216,8 @@ fn store_problem(error: &StoreError) -> Problem {
 
 fn nothing_to_replay() -> Outcome {
     let campaigns = CampaignCounts { reported_total: Some(0), ..CampaignCounts::default() };
-    Outcome { status: Status::Complete, campaigns, restarts: RestartCounts::default(), problems: vec![] }
+    let restarts = RestartCounts::default();
+    Outcome { status: Status::Complete, listing_proven: false, campaigns, restarts, problems: vec![] }
 }
 
 /// What is known of a run that nobody lived to report.
@@ -229,7 +230,13 @@ fn failed(problem: Problem, progress: &Progress) -> Outcome {
         skipped: progress.skipped,
         dead_lettered: progress.dead_lettered,
     };
-    Outcome { status: Status::Failed, campaigns, restarts: RestartCounts::default(), problems: vec![problem] }
+    Outcome {
+        status: Status::Failed,
+        listing_proven: false,
+        campaigns,
+        restarts: RestartCounts::default(),
+        problems: vec![problem],
+    }
 }
 
 fn report(
@@ -269,6 +276,7 @@ fn report(
         account: settings.account.clone(),
         run_id: run.map(|run| run.id),
         status: outcome.status,
+        listing_proven: outcome.listing_proven,
         resumed: run.is_some_and(|run| run.resumed),
         campaigns: outcome.campaigns,
         requests,

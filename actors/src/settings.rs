@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::max_shrink::MaxShrink;
 use crate::model::{AccountId, LetterFilter};
 use crate::retry_budget::RetryShare;
 use crate::retry_policy::RetryPolicy;
@@ -192,6 +193,8 @@ pub struct PipelineSettings {
     /// The longest that a run is kept waiting, by a limit that is used up or by a platform that fails; then it ends
     /// `interrupted` or `failed`, and says so.
     pub max_wait: Duration,
+    /// How much smaller than the last one a listing may be and still be believed.
+    pub max_shrink: MaxShrink,
     /// Whether to begin a new run although one is unfinished.
     pub fresh: bool,
     /// Only the campaigns of these dead letters, in a run of their own; none: all that the platform lists.

@@ -29,12 +29,13 @@ pub use tally_store::TallyStore;
 #[cfg(test)]
 pub(crate) use witness::witness;
 
+use crate::max_shrink::MaxShrink;
 use crate::permit::{Fate, Permit, PermitEvent};
 use crate::ports::{Platform, Store};
 use crate::progress::{Progress, ProgressSender};
 use crate::quota_signals::QuotaSignals;
 use crate::rate_limiter::RateLimiter;
-use crate::report::AccountReport;
+use crate::report::{AccountReport, ProblemClass, Status};
 use crate::retry_budget::RetryShare;
 use crate::retry_policy::RetryPolicy;
 use crate::run::run_with;
@@ -64,6 +65,7 @@ pub fn settings() -> PipelineSettings {
         batch: BatchLimits::new(50, Duration::from_millis(200)).expect("in range"),
         request_timeout: Duration::from_secs(10),
         max_wait: Duration::from_secs(365 * 86_400),
+        max_shrink: MaxShrink::default(),
         fresh: false,
         replay: None,
         seed: 1,
@@ -80,13 +82,28 @@ pub fn unwatched() -> ProgressSender {
     watch::Sender::new(Progress::default())
 }
 
-/// Runs to the end, undisturbed.
+/// Panics unless everything that was listed is stored, skipped, given up on, or said to be left to do.
+#[track_caller]
+pub fn assert_all_accounted_for(report: &AccountReport) {
+    let counts = report.campaigns;
+    let said = report.problems.iter().find(|problem| problem.class == ProblemClass::LeftToDo);
+    let left = said.and_then(|problem| problem.message.split(' ').next()?.parse().ok()).unwrap_or(0);
+    assert_eq!(counts.distinct, counts.stored + counts.skipped + counts.dead_lettered + left, "{report:?}");
+    assert!(left == 0 || matches!(report.status, Status::Interrupted | Status::Failed), "{report:?}");
+    let lost = report.problems.iter().any(|problem| problem.class == ProblemClass::Unaccounted);
+    assert!(!lost, "{report:?}");
+}
+
+/// Runs to the end, undisturbed, and checks that nothing was lost sight of.
 pub async fn run_to_end<P: Platform, S: Store>(
     settings: PipelineSettings,
     platform: &Rc<P>,
     store: &Rc<S>,
 ) -> AccountReport {
-    crate::run(settings, platform.clone(), store.clone(), unwatched(), std::future::pending()).await
+    let report =
+        crate::run(settings, platform.clone(), store.clone(), unwatched(), std::future::pending()).await;
+    assert_all_accounted_for(&report);
+    report
 }
 
 /// As [`run_to_end`], with a limiter that panics at these times after its start.
@@ -108,7 +125,10 @@ pub async fn run_with_limiter_panics<P: Platform, S: Store>(
             });
         }
     };
-    run_with(settings, platform.clone(), store.clone(), unwatched(), std::future::pending(), sabotage).await
+    let (progress, never) = (unwatched(), std::future::pending());
+    let report = run_with(settings, platform.clone(), store.clone(), progress, never, sabotage).await;
+    assert_all_accounted_for(&report);
+    report
 }
 
 /// A permit of no limiter, and what is heard with its request's answer.

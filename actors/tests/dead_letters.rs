@@ -248,3 +248,22 @@ fn an_unfinished_run_is_resumed_after_a_replay_and_a_replay_never_is() {
         assert_eq!((counts.skipped, counts.skipped + counts.stored), (first.campaigns.stored, CAMPAIGNS));
     });
 }
+
+#[test]
+fn a_replay_is_no_listing_nothing_that_it_passes_over_is_gone_and_nothing_is_compared_with_it() {
+    let rejected = |call: &actors::testing::Call| {
+        call.endpoint == Endpoint::Sync && call.subject == 7 && call.repeat == 0
+    };
+    let platform = ScriptedPlatform::obliging(CAMPAIGNS)
+        .playing(move |call| if rejected(call) { Play::Reject } else { Play::Well });
+    let (platform, store) = (Rc::new(platform), Rc::new(MemoryStore::default()));
+    in_virtual_time(async {
+        assert_eq!(run_to_end(settings(), &platform, &store).await.status, Status::Partial);
+        let replayed = run_to_end(replay(&[7], &[]), &platform, &store).await;
+        assert_eq!((replayed.status, replayed.campaigns.stored), (Status::Complete, 1));
+        assert!(!replayed.listing_proven);
+        assert_eq!(store.removed().len(), 0);
+        let next = run_to_end(settings(), &platform, &store).await;
+        assert_eq!((next.status, problems(&next)), (Status::Complete, vec![]), "it did not shrink, nor grow");
+    });
+}

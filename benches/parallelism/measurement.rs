@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use actors::max_shrink::MaxShrink;
 use actors::model::AccountId;
 use actors::progress::Progress;
 use actors::report::AccountReport;
@@ -75,6 +76,7 @@ pub(crate) async fn record(mut progress: watch::Receiver<Progress>) -> (Course, 
 pub(crate) fn settings(cell: &Cell, account: AccountId) -> PipelineSettings {
     PipelineSettings {
         max_wait: Duration::from_secs(60),
+        max_shrink: MaxShrink::default(),
         account,
         rate_limits: cell.limit.into_iter().collect(),
         adopt_stated_limits: false,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use actors::max_shrink::MaxShrink;
 use actors::model::AccountId;
 use actors::retry_budget::RetryShare;
 use actors::retry_policy::RetryPolicy;
@@ -62,6 +63,7 @@ pub async fn run(
     };
     let pipeline_config = PipelineConfig {
         max_wait: MAX_WAIT,
+        max_shrink: MaxShrink::default(),
         // Each demo begins with a new platform.
         fresh: true,
         replay: None,

@@ -1,14 +1,23 @@
 //! `run` and `dead-letters replay`: syncs the configured account once, all of it or what of it was given up on.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use actors::ports::StoreError;
 use indicatif::MultiProgress;
+use tokio::time::{Instant, sleep};
+use tracing::warn;
 
 use super::sync::sync;
 use crate::config::{LogFormat, RunConfig};
 use crate::database::{self, Database};
 use crate::report;
 use crate::shutdown::{INTERRUPTED, Shutdown};
+
+/// How long a database that is away when the run begins is waited for: a restart with recovery fits in, or the start of
+/// a machine on which both begin. Not longer, because the address may be wrong; `check` says so at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_secs(2);
 
 /// The exit code says how the run ended.
 pub async fn run(
@@ -29,6 +38,22 @@ pub async fn run(
 }
 
 async fn prepare(config: &RunConfig) -> anyhow::Result<Database> {
+    let begun = Instant::now();
+    loop {
+        let error = match open(config).await {
+            Ok(database) => return Ok(database),
+            Err(error) => error,
+        };
+        let is_away = matches!(error.downcast_ref(), Some(StoreError::Unavailable(_)));
+        if !is_away || begun.elapsed() >= PATIENCE {
+            return Err(error);
+        }
+        warn!(cause = %error, "the database is away: it is waited for, up to {} s", PATIENCE.as_secs());
+        sleep(RETRY).await;
+    }
+}
+
+async fn open(config: &RunConfig) -> anyhow::Result<Database> {
     let database = Database::open(&config.database, database::PRIVATE).await?;
     if config.migrate {
         database.migrate().await?;

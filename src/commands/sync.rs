@@ -68,6 +68,7 @@ pub(super) fn pipeline_settings(
         batch: pipeline.batch,
         request_timeout,
         max_wait: pipeline.max_wait,
+        max_shrink: pipeline.max_shrink,
         fresh: pipeline.fresh,
         replay: pipeline.replay.clone(),
         seed: rand::random(),

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use actors::max_shrink::MaxShrink;
 use actors::retry_budget::RetryShare;
 use actors::settings::{BatchLimits, Concurrency};
 
@@ -23,6 +24,15 @@ pub(super) fn retry_budget(text: &str) -> Result<Option<RetryShare>, Refusal> {
     }
     let share = text.parse().ok().and_then(|share| RetryShare::new(share).ok());
     share.map(Some).ok_or_else(|| Refusal::new("a number from 0 to 99 such as 0.5, or none"))
+}
+
+/// The share of the campaigns that a listing may lose, or `none` for no bound.
+pub(super) fn max_shrink(text: &str) -> Result<MaxShrink, Refusal> {
+    if text == "none" {
+        return Ok(MaxShrink::ANY);
+    }
+    let share = text.parse().ok().and_then(|share| MaxShrink::new(share).ok());
+    share.ok_or_else(|| Refusal::new("a number from 0 to 1 such as 0.5, or none"))
 }
 
 /// A size that a batch can have, whatever its linger.

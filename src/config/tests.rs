@@ -73,6 +73,7 @@ fn the_defaults_are_those_of_the_contract() {
         fresh: false,
         replay: None,
         max_wait: Duration::from_secs(15 * 60),
+        max_shrink: MaxShrink::new(0.5).unwrap(),
         concurrency: Concurrency::new(16).unwrap(),
         page_size: NonZeroU32::new(10).unwrap(),
         rate_limits: RateLimits::Fixed(vec![limit(10, 60)]),
@@ -91,7 +92,7 @@ fn the_defaults_are_those_of_the_contract() {
 fn every_flag_reaches_its_setting() {
     let flags = "--api-url http://localhost:1/ --email bob@example.com --account acme --concurrency 2 \
         --page-size 3 --rate-limit 4/5s --rate-limit 6/7m,8/9h --request-timeout 11s --max-attempts 12 \
-        --retry timeout=9/1s/2s --retry rejected=10,connection=12 --retry-budget 0.5 --batch-size 13 --batch-linger 14ms --max-wait 16s --report json --log-format json --log-level debug --no-migrate --fresh \
+        --retry timeout=9/1s/2s --retry rejected=10,connection=12 --retry-budget 0.5 --batch-size 13 --batch-linger 14ms --max-wait 16s --max-shrink 0.25 --report json --log-format json --log-level debug --no-migrate --fresh \
         --database-url host=db";
     let config = run(flags, &[], "").unwrap();
     assert_eq!(config.platform.api_url.as_str(), "http://localhost:1/");
@@ -102,6 +103,7 @@ fn every_flag_reaches_its_setting() {
         fresh: true,
         replay: None,
         max_wait: Duration::from_secs(16),
+        max_shrink: MaxShrink::new(0.25).unwrap(),
         concurrency: Concurrency::new(2).unwrap(),
         page_size: NonZeroU32::new(3).unwrap(),
         rate_limits: RateLimits::Fixed(vec![limit(4, 5), limit(6, 420), limit(8, 32_400)]),
@@ -130,6 +132,7 @@ fn every_variable_reaches_its_setting() {
         ("CAMPAIGN_SYNC_BATCH_SIZE", "13"),
         ("CAMPAIGN_SYNC_BATCH_LINGER", "14ms"),
         ("CAMPAIGN_SYNC_MAX_WAIT", "16s"),
+        ("CAMPAIGN_SYNC_MAX_SHRINK", "none"),
         ("CAMPAIGN_SYNC_REPORT", "json"),
         ("CAMPAIGN_SYNC_LOG_FORMAT", "pretty"),
         ("RUST_LOG", "warn"),
@@ -142,6 +145,7 @@ fn every_variable_reaches_its_setting() {
         fresh: false,
         replay: None,
         max_wait: Duration::from_secs(16),
+        max_shrink: MaxShrink::ANY,
         concurrency: Concurrency::new(2).unwrap(),
         page_size: NonZeroU32::new(3).unwrap(),
         rate_limits: RateLimits::Fixed(vec![]),
@@ -229,6 +233,16 @@ fn each_setting_keeps_its_range() {
             let problems = run(&format!("{flag} {value}"), &[], "").unwrap_err();
             assert!(problems.len() == 1 && problems[0].starts_with(flag), "{problems:?}");
         }
+    }
+}
+
+#[test]
+fn a_shrinkage_that_cannot_be_is_named_with_what_is_allowed() {
+    for wrong in ["-0.1", "1.1", "half", "50%", "NaN"] {
+        let variables = [("CAMPAIGN_SYNC_MAX_SHRINK", wrong)];
+        let problems = run("", &variables, "").unwrap_err();
+        let wanted = "--max-shrink must be a number from 0 to 1 such as 0.5, or none";
+        assert!(problems.len() == 1 && problems[0].starts_with(wanted), "{problems:?}");
     }
 }
 

@@ -38,7 +38,9 @@ FROM (SELECT coalesce((SELECT id FROM unfinished), $2) AS id) run
 ON CONFLICT (account_id) DO UPDATE SET
     epoch = o.epoch + 1, run_id = excluded.run_id, sync_run_id = coalesce(excluded.sync_run_id, o.sync_run_id),
     borrowed = false, taken_at = now()
-RETURNING epoch, run_id, (SELECT stored FROM unfinished)";
+RETURNING epoch, run_id, (SELECT stored FROM unfinished),
+          (SELECT distinct_listed FROM sync_runs WHERE account_id = $1 AND listing_proven
+           ORDER BY started_at DESC LIMIT 1)";
 
 /// The run for which the account was taken before stays the one that the next begin may resume.
 const BORROW: &str = "\
@@ -84,6 +86,7 @@ pub(super) async fn begin(
         epoch: row.get(0),
         resumed: stored.is_some(),
         stored_before: stored.and_then(|stored| u64::try_from(stored).ok()).unwrap_or(0),
+        listed_before: row.get::<_, Option<i64>>(3).and_then(|listed| u64::try_from(listed).ok()),
         replay,
     })
 }
@@ -98,5 +101,13 @@ pub(super) async fn borrow(
     let row = transaction.query_one(BORROW, &[&account.as_str()]).await?;
     transaction.commit().await?;
     let (account, epoch) = (account.clone(), row.get(0));
-    Ok(Run { id: Uuid::nil(), account, epoch, resumed: false, stored_before: 0, replay: None })
+    Ok(Run {
+        id: Uuid::nil(),
+        account,
+        epoch,
+        resumed: false,
+        stored_before: 0,
+        listed_before: None,
+        replay: None,
+    })
 }

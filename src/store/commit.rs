@@ -51,7 +51,7 @@ WITH incoming AS (
         name = excluded.name, status = excluded.status, budget = excluded.budget,
         impressions = excluded.impressions, clicks = excluded.clicks, conversions = excluded.conversions,
         created_at = excluded.created_at, synced_at = excluded.synced_at, run_id = excluded.run_id,
-        run_number = excluded.run_number,
+        run_number = excluded.run_number, removed_at = NULL,
         changed_at = CASE
             WHEN (c.name, c.status, c.budget, c.impressions, c.clicks, c.conversions, c.created_at)
                      IS DISTINCT FROM

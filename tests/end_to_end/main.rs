@@ -1,12 +1,15 @@
 //! The real binary, with real HTTP against the mock platform and real rows in a real PostgreSQL.
 
 mod commands;
+mod completeness;
 mod dead_letters;
 mod kills;
 mod listing_platform;
 mod main_job;
+mod outages;
 mod overlap;
 mod plan;
 mod resumption;
 mod signals;
+mod stopping;
 mod support;

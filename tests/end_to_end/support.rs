@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
 
-use campaign_sync::private_postgres::{ThrowawayPostgres, throwaway};
+use campaign_sync::private_postgres::{
+    Durability, PrivatePostgres, PrivatePostgresSettings, ThrowawayPostgres, throwaway,
+};
 use campaign_sync::store::PgStore;
 use mock_platform::{EMAIL, MockPlatform, PASSWORD, RateLimit, Settings};
 use serde_json::Value;
@@ -35,6 +37,8 @@ pub(crate) fn start(settings: Settings) -> MockPlatform {
 pub(crate) struct Postgres {
     runtime: tokio::runtime::Runtime,
     server: Option<ThrowawayPostgres>,
+    /// After a crash of the first.
+    successor: Option<PrivatePostgres>,
 }
 
 impl Postgres {
@@ -45,7 +49,7 @@ impl Postgres {
             server.create_database(DATABASE).await.expect("a database can be created");
             server
         });
-        Self { runtime, server: Some(server) }
+        Self { runtime, server: Some(server), successor: None }
     }
 
     fn server(&self) -> &ThrowawayPostgres {
@@ -62,6 +66,36 @@ impl Postgres {
         let url = self.server().database_url(DATABASE);
         let migrated = self.runtime.block_on(async { PgStore::connect(&url).await?.migrate().await });
         migrated.expect("the migrations apply");
+    }
+
+    /// Ends the server as a crash would (`pg_ctl stop -m immediate`).
+    pub(crate) fn crash(&mut self) {
+        let id_file = self.server().socket_directory().join("data/postmaster.pid");
+        let text = std::fs::read_to_string(&id_file).expect("a server runs");
+        let id = text.lines().next().and_then(|id| id.parse().ok()).expect("a process id");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGQUIT)
+            .expect("it runs");
+        while id_file.exists() {}
+    }
+
+    /// Starts another server where the first was, which recovers first.
+    pub(crate) fn start_again(&mut self) {
+        let directory = self.server().socket_directory().to_owned();
+        let settings = PrivatePostgresSettings { directory, durability: Durability::Durable };
+        let started = self.runtime.block_on(PrivatePostgres::start(&settings));
+        self.successor = Some(started.expect("it recovers"));
+    }
+
+    /// Statements, also while the database is read-only.
+    pub(crate) fn execute(&self, sql: &str) {
+        self.runtime.block_on(async {
+            let (client, connection) =
+                tokio_postgres::connect(&self.url(), NoTls).await.expect("it accepts connections");
+            let driver = tokio::spawn(connection);
+            let sql = format!("BEGIN READ WRITE; {sql}; COMMIT");
+            client.batch_execute(&sql).await.expect("the statements are right");
+            driver.abort();
+        });
     }
 
     /// The rows of a query, each as its JSON.
@@ -91,8 +125,8 @@ async fn rows_of(client: &Client, sql: &str) -> Vec<Value> {
 impl Drop for Postgres {
     fn drop(&mut self) {
         // Within its runtime, which it was started in.
-        let server = self.server.take();
-        self.runtime.block_on(async { drop(server) });
+        let servers = (self.successor.take(), self.server.take());
+        self.runtime.block_on(async { drop(servers) });
     }
 }
 

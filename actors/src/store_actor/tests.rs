@@ -172,6 +172,7 @@ impl Scene {
             epoch: 1,
             resumed: false,
             stored_before: 0,
+            listed_before: None,
             replay: None,
         };
         let limits = BatchLimits::new(size, LINGER).expect("in range");

@@ -1,7 +1,7 @@
 //! A store that keeps everything in memory, and fails as it is told to.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ pub struct MemoryStore {
     commits: Cell<u64>,
     runs: RunBook,
     rows: RefCell<HashMap<CampaignId, Row>>,
+    removed: RefCell<HashSet<CampaignId>>,
     /// With the process that gave up.
     dead_letters: RefCell<HashMap<CampaignId, (DeadLetter, Run)>>,
     batches: RefCell<Vec<usize>>,
@@ -68,6 +69,7 @@ impl Default for MemoryStore {
             commits: Cell::new(0),
             runs: RunBook::default(),
             rows: RefCell::default(),
+            removed: RefCell::default(),
             dead_letters: RefCell::default(),
             batches: RefCell::default(),
             finished: RefCell::default(),
@@ -96,6 +98,11 @@ impl MemoryStore {
     /// The rows.
     pub fn rows(&self) -> HashMap<CampaignId, SyncedCampaign> {
         self.rows.borrow().iter().map(|(id, row)| (id.clone(), row.synced.clone())).collect()
+    }
+
+    /// Which of the rows are marked as removed from the platform.
+    pub fn removed(&self) -> HashSet<CampaignId> {
+        self.removed.borrow().clone()
     }
 
     /// The dead letters.
@@ -189,6 +196,7 @@ impl Store for MemoryStore {
             let number = number.unwrap_or_else(|| if run.replay.is_some() { 0 } else { self.runs.count() });
             rows.insert(id.clone(), Row { synced: synced.clone(), run: run.id, number });
             self.dead_letters.borrow_mut().remove(id);
+            self.removed.borrow_mut().remove(id);
         }
         for letter in &batch.dead_letters {
             self.dead_letters.borrow_mut().insert(letter.id.clone(), (letter.clone(), run.clone()));
@@ -242,7 +250,14 @@ impl Store for MemoryStore {
     }
 
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
-        self.runs.finish(run, report.status)?;
+        self.runs.finish(run, report)?;
+        if report.listing_proven {
+            let letters = self.dead_letters.borrow();
+            let given_up = |id: &CampaignId| letters.get(id).is_some_and(|(_, by)| by.id == run.id);
+            let rows = self.rows.borrow();
+            let gone = rows.iter().filter(|(id, row)| row.run != run.id && !given_up(id));
+            self.removed.borrow_mut().extend(gone.map(|(id, _)| id.clone()));
+        }
         self.finished.borrow_mut().push(report.clone());
         Ok(())
     }

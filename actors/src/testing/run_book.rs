@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::model::{AccountId, Replay, Run};
 use crate::ports::StoreError;
-use crate::report::Status;
+use crate::report::{AccountReport, Status};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub(super) struct RunBook {
     epoch: Cell<i64>,
     begun: Cell<u128>,
     newest: RefCell<Option<Newest>>,
+    /// In the last listing that was proven.
+    listed: Cell<Option<u64>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,7 @@ impl RunBook {
             epoch: self.epoch.get(),
             resumed: unfinished.is_some(),
             stored_before: run.stored,
+            listed_before: self.listed.get(),
             replay: None,
         }
     }
@@ -60,6 +63,7 @@ impl RunBook {
             epoch: self.epoch.get(),
             resumed: false,
             stored_before: 0,
+            listed_before: None,
             replay: Some(replay),
         }
     }
@@ -67,7 +71,15 @@ impl RunBook {
     pub(super) fn borrow(&self, account: &AccountId) -> Run {
         self.epoch.set(self.epoch.get() + 1);
         let (account, epoch) = (account.clone(), self.epoch.get());
-        Run { id: Uuid::nil(), account, epoch, resumed: false, stored_before: 0, replay: None }
+        Run {
+            id: Uuid::nil(),
+            account,
+            epoch,
+            resumed: false,
+            stored_before: 0,
+            listed_before: None,
+            replay: None,
+        }
     }
 
     /// Whether the account is still the run's.
@@ -88,13 +100,16 @@ impl RunBook {
         run.stored - 1
     }
 
-    pub(super) fn finish(&self, run: &Run, status: Status) -> Result<(), StoreError> {
+    pub(super) fn finish(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
         self.fence(run)?;
         if run.replay.is_some() {
             return Ok(());
         }
         if let Some(newest) = self.newest.borrow_mut().as_mut() {
-            newest.status = Some(status);
+            newest.status = Some(report.status);
+        }
+        if report.listing_proven {
+            self.listed.set(Some(report.campaigns.distinct));
         }
         Ok(())
     }

@@ -132,6 +132,6 @@ impl Store for TallyStore {
     }
 
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
-        self.runs.finish(run, report.status)
+        self.runs.finish(run, report)
     }
 }
