@@ -10,7 +10,7 @@ pub enum DeadLettersCommand {
     /// List them, the newest failure first
     List(ListArgs),
     /// Try them again, as a run of their own
-    Replay(ReplayArgs),
+    Replay(Box<ReplayArgs>),
     /// Delete them, after a question
     Discard(DiscardArgs),
 }

@@ -15,7 +15,8 @@ const MOST_AT_ONCE: u32 = 10_000;
 
 /// Deletes them, unless the answer is no.
 pub async fn run(config: DiscardConfig) -> anyhow::Result<ExitCode> {
-    if !config.yes && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if !config.yes && !can_ask {
         let ways = "without a terminal nobody can be asked; give it to discard without a question".to_owned();
         return Err(InvalidConfig(vec![Problem::Missing { setting: "--yes".to_owned(), ways }]).into());
     }
