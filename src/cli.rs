@@ -188,7 +188,7 @@ pub struct PlanArgs {
     /// Time that a sync is assumed to take [default: 2s]
     #[arg(long, value_name = "DURATION")]
     pub latency: Option<String>,
-    /// Share of requests that are assumed to fail and be repeated [default: 0.2]
+    /// Share of requests that are assumed to fail and be repeated [default: 0.3]
     #[arg(long, value_name = "SHARE")]
     pub failure_rate: Option<String>,
     /// Schedule to check: whether a run every so often fits under the limits

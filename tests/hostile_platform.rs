@@ -258,9 +258,14 @@ async fn tokens_that_die_early_or_kill_their_predecessors_are_replaced_and_nothi
     ] {
         let ran = run_limited(&faults, seed, limit(10, Duration::from_millis(100))).await;
         ran.assert_complete();
-        ran.assert_struck(faults[0].0);
         let (unauthorized, logins) = (ran.report.requests.unauthorized, ran.report.requests.auth);
         assert!(logins <= 1 + unauthorized, "{}: {logins} logins for {unauthorized} 401s", ran.what);
+        match faults[0].0 {
+            // Whoever waits for a permit changes a token that was refused before it sends it, so a token that was killed
+            // is hardly ever seen again: it is enough that there were logins to kill.
+            Fault::TokenKillsPredecessors => assert!(logins >= 3, "{}: {logins} logins", ran.what),
+            fault => ran.assert_struck(fault),
+        }
     }
 }
 

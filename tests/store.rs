@@ -1140,7 +1140,7 @@ async fn migrations_are_applied_once_also_by_processes_that_start_together() {
     );
     let (a, b, c) = tokio::join!(a.migrate(), b.migrate(), c.migrate());
     let mut applied = [a.unwrap(), b.unwrap(), c.unwrap()].concat();
-    applied.sort();
+    applied.sort_by_key(|name| name[1..].split('_').next().and_then(|version| version.parse::<u32>().ok()));
     assert_eq!(applied, state.pending);
     assert_eq!(database.store.migrate().await, Ok(Vec::new()));
     let state = database.store.schema_state().await.unwrap();

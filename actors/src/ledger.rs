@@ -99,7 +99,7 @@ impl Ledger {
         &mut self,
         now: Duration,
         more: usize,
-        counted: impl DoubleEndedIterator<Item = Duration>,
+        counted: impl DoubleEndedIterator<Item = (Duration, u32)>,
         in_flight: usize,
         stated: Vec<RateLimit>,
     ) -> (RecipientRequest<KeepSpent>, Lease) {
@@ -123,7 +123,7 @@ impl Ledger {
     pub(crate) fn settle(
         &mut self,
         now: Duration,
-        counted: impl DoubleEndedIterator<Item = Duration>,
+        counted: impl DoubleEndedIterator<Item = (Duration, u32)>,
         in_flight: usize,
         stated: Vec<RateLimit>,
     ) -> Option<RecipientRequest<KeepSpent>> {
@@ -145,21 +145,21 @@ pub(crate) struct Lease {
 /// come is leased.
 fn record(
     now: Duration,
-    counted: impl DoubleEndedIterator<Item = Duration>,
+    counted: impl DoubleEndedIterator<Item = (Duration, u32)>,
     (mut leased_for, mut leased): (Duration, usize),
 ) -> Spent {
     let mut coarse: Vec<(Duration, u32)> = Vec::new();
-    for stamp in counted.rev() {
+    for (stamp, requests) in counted.rev() {
         let Some(age) = now.checked_sub(stamp) else {
             leased_for = leased_for.max(stamp - now);
-            leased += 1;
+            leased = leased.saturating_add(requests as usize);
             continue;
         };
         match coarse.last_mut() {
             Some((younger, count)) if age - *younger <= (*younger / RELATIVE_RESOLUTION).max(RESOLUTION) => {
-                *count += 1;
+                *count = count.saturating_add(requests);
             }
-            _ => coarse.push((age, 1)),
+            _ => coarse.push((age, requests)),
         }
     }
     Spent { counted: coarse, leased: (leased_for, u32::try_from(leased).unwrap_or(u32::MAX)), stated: vec![] }
@@ -173,24 +173,28 @@ mod tests {
         Duration::from_millis(n)
     }
 
+    fn once(stamp: Duration) -> (Duration, u32) {
+        (stamp, 1)
+    }
+
     #[test]
     fn a_record_rounds_each_stamp_to_a_later_time_and_never_to_an_earlier_one() {
         let stamps = [ms(1_000), ms(1_010), ms(58_000), ms(59_996), ms(59_999)];
-        let spent = record(ms(60_000), stamps.into_iter(), (ms(5), 3));
+        let spent = record(ms(60_000), stamps.into_iter().map(once), (ms(5), 3));
         assert_eq!(spent.counted, [(ms(1), 2), (ms(2_000), 1), (ms(58_990), 2)]);
         assert_eq!(spent.leased, (ms(5), 3));
     }
 
     #[test]
     fn a_stamp_that_is_yet_to_come_is_leased_until_then() {
-        let spent = record(ms(1_000), [ms(900), ms(9_000)].into_iter(), (ms(50), 1));
+        let spent = record(ms(1_000), [ms(900), ms(9_000)].into_iter().map(once), (ms(50), 1));
         assert_eq!((spent.counted, spent.leased), (vec![(ms(100), 1)], (ms(8_000), 2)));
     }
 
     #[test]
     fn the_record_of_a_day_of_requests_is_small() {
         let day = (0..100_000).map(|n| ms(n * 864));
-        let spent = record(ms(86_400_000), day, (ms(5), 0));
+        let spent = record(ms(86_400_000), day.map(once), (ms(5), 0));
         assert!(spent.counted.len() < 1_200, "{} entries", spent.counted.len());
         assert_eq!(spent.counted.iter().map(|(_, count)| count).sum::<u32>(), 100_000);
     }

@@ -29,7 +29,7 @@ use crate::permit::{Answer, Endpoint, Fate, Permit, PermitEvent};
 use crate::progress::{ProgressSender, QuotaWait};
 use crate::quota_signals::QuotaSignals;
 use crate::report::{ProblemClass, RequestCounts};
-use crate::settings::{COOL_DOWN_JITTER, LEDGER_RETRY, LONGEST_COOL_DOWN, RateLimit};
+use crate::settings::{COOL_DOWN_JITTER, LEDGER_RETRY, LONGEST_COOL_DOWN, LONGEST_MEMORY, RateLimit};
 use crate::sliding_log::{Availability, SlidingLog, Slot};
 use crate::stamp_rule::{End, Latencies, StampRule};
 
@@ -98,8 +98,6 @@ pub(crate) struct RateLimiter {
     /// The oldest first.
     ended: VecDeque<Ended>,
     next_slot: Slot,
-    /// Of an earlier process's request, counted down from the end.
-    next_past_slot: Slot,
     /// How many requests have left, or have leave to.
     departed: u64,
     cooling_until: Option<Duration>,
@@ -136,7 +134,6 @@ impl RateLimiter {
             granted: HashMap::new(),
             ended: VecDeque::new(),
             next_slot: 0,
-            next_past_slot: Slot::MAX,
             departed: 0,
             cooling_until: None,
             closed: false,
@@ -161,15 +158,10 @@ impl RateLimiter {
         self.past = self.past.max(oldest);
         let counted = spent.counted.iter().map(|(ago, count)| (self.past - *ago, *count));
         let leased = (self.past + spent.leased.0, spent.leased.1);
-        self.history = counted.chain([leased]).filter(|(_, count)| *count > 0).collect();
+        let matters = |(at, count): &(Duration, u32)| *count > 0 && *at + LONGEST_MEMORY > self.past;
+        self.history = counted.chain([leased]).filter(matters).collect();
         self.history.sort_unstable();
-        let most = self.logs.iter().map(|log| log.limit().requests()).max().unwrap_or(0);
-        for (at, count) in self.history.clone() {
-            for _ in 0..most.min(count as usize) {
-                let slot = self.past_slot();
-                self.count_at(slot, at);
-            }
-        }
+        self.logs.iter_mut().for_each(|log| count_history(log, &self.history, self.past));
         self.keep_remembered(&spent.stated);
         self
     }
@@ -189,11 +181,6 @@ impl RateLimiter {
         self.next_slot - 1
     }
 
-    fn past_slot(&mut self) -> Slot {
-        self.next_past_slot -= 1;
-        self.next_past_slot + 1
-    }
-
     /// The log that remembers most.
     fn longest(&self) -> Option<&SlidingLog> {
         self.logs.iter().max_by_key(|log| log.limit().window())
@@ -207,6 +194,19 @@ impl RateLimiter {
 fn count_at(log: &mut SlidingLog, slot: Slot, stamp: Duration) {
     log.stamp(slot, stamp);
     log.settle(slot);
+}
+
+/// Counts what earlier processes have spent, as far as it can fill this log. Its slots go down from the end, and a
+/// request has the same in every log: what one log has from another is not counted twice.
+fn count_history(log: &mut SlidingLog, history: &[(Duration, u32)], now: Duration) {
+    let mut first = Slot::MAX;
+    for &(at, count) in history {
+        if !log.has_left(at, now) {
+            let counts = log.limit().requests().min(count as usize) as Slot;
+            (0..counts).for_each(|n| count_at(log, first - n, at));
+        }
+        first -= Slot::from(count);
+    }
 }
 
 impl Actor for RateLimiter {

@@ -52,9 +52,11 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
 ) -> AccountReport {
     let account = settings.account.clone();
     let refused = |error: StoreError| failed(store_problem(&error), &Progress::default());
-    let begun = match &settings.replay {
-        Some(letters) => store.begin_replay(&account, letters).await,
-        None => store.begin_run(&account, settings.resume_within()).await,
+    // Read once more when the account is ours: until then, it may be added to.
+    let begun = match (&settings.replay, store.load_spent(&account).await) {
+        (_, Err(error)) => Err(error),
+        (Some(letters), _) => store.begin_replay(&account, letters).await,
+        (None, Ok(spent)) => store.begin_run(&account, settings.resume_within(&spent.stated)).await,
     };
     let run = match begun {
         Ok(run) => run,
@@ -252,9 +254,10 @@ fn report(
         limits.iter().filter(move |kept| kept.source == source).map(|kept| kept.limit).collect::<Vec<_>>()
     };
     let stated = of(LimitSource::Platform);
-    // What was adopted is what the run was to keep.
+    // Where they were left to the platform, all that was kept in the end is what the run was to keep.
+    let kept: Vec<RateLimit> = limits.iter().map(|kept| kept.limit).collect();
     let to_keep =
-        if settings.adopt_stated_limits && !stated.is_empty() { &stated } else { &settings.rate_limits };
+        if settings.adopt_stated_limits && !kept.is_empty() { &kept } else { &settings.rate_limits };
     let mut problems = outcome.problems;
     if requests.throttled > 0 {
         let message = format!(

@@ -87,6 +87,9 @@ impl fmt::Display for RateLimit {
     }
 }
 
+/// How long what was spent may matter: in the longest window that [`RateLimit::new`] takes, with its margin.
+pub(crate) const LONGEST_MEMORY: Duration = Duration::from_secs(31 * 86_400 + 31 * 87);
+
 /// How many `SyncActor`s an account has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Concurrency(NonZeroUsize);
@@ -206,9 +209,10 @@ pub struct PipelineSettings {
 impl PipelineSettings {
     /// How long ago an unfinished run may have stored something for the next one to take it over; none where a new
     /// one is wanted. One that has used up the limit of a day goes on only the next day, or where that is missed, the
-    /// day after.
-    pub fn resume_within(&self) -> Option<Duration> {
-        let longest_window = self.rate_limits.iter().map(|limit| limit.window()).max().unwrap_or_default();
+    /// day after; so also under one that only the platform stated to the run before.
+    pub fn resume_within(&self, stated: &[RateLimit]) -> Option<Duration> {
+        let limits = self.rate_limits.iter().chain(stated);
+        let longest_window = limits.map(|limit| limit.window()).max().unwrap_or_default();
         (!self.fresh).then(|| LONGEST_PAUSE + 2 * longest_window)
     }
 }

@@ -146,11 +146,12 @@ impl SlidingLog {
         (unused + expired.take(asked).count()).min(asked)
     }
 
-    /// The stamps that count and are not those of requests in flight, in ascending order.
-    pub(crate) fn settled(&self, now: Duration) -> Vec<Duration> {
+    /// The stamps of such requests that count and are not in flight, in ascending order.
+    pub(crate) fn settled(&self, now: Duration, such: impl Fn(Slot) -> bool) -> Vec<Duration> {
         self.stamps.0.borrow_mut().forget_what_left(now);
         let log = self.stamps.0.borrow();
-        let settled = log.by_stamp.iter().filter(|(_, slot)| !log.in_flight.contains_key(slot));
+        let settled =
+            log.by_stamp.iter().filter(|(_, slot)| such(*slot) && !log.in_flight.contains_key(slot));
         settled.map(|&(stamp, _)| stamp).collect()
     }
 

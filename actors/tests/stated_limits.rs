@@ -90,3 +90,51 @@ fn a_platform_that_is_kept_to_is_kept_to_by_whoever_comes_after_a_kill() {
     });
     assert!(platform.most_in_a_window(SECOND) <= 40, "{}", platform.most_in_a_window(SECOND));
 }
+
+#[test]
+fn a_stated_limit_that_equals_the_assumed_one_is_called_the_platforms() {
+    let platform = Rc::new(ScriptedPlatform::obliging(20).stating(&[limit(10, MINUTE)]));
+    let report = in_virtual_time(run_to_end(auto(), &platform, &Rc::new(MemoryStore::default())));
+    assert_eq!(report.limits[0].source, LimitSource::Platform);
+}
+
+#[test]
+fn an_account_that_takes_days_under_a_limit_of_a_day_that_the_platform_states_gets_to_its_end() {
+    for settings in
+        [auto(), PipelineSettings { rate_limits: vec![limit(50, DAY)], ..settings() }].into_iter().rev()
+    {
+        let auto = settings.adopt_stated_limits;
+        let settings = PipelineSettings { max_wait: 2 * MINUTE, ..settings };
+        let platform = Rc::new(ScriptedPlatform::obliging(100).stating(&[limit(50, DAY)]));
+        let store = Rc::new(MemoryStore::default());
+        let statuses = in_virtual_time(async {
+            let mut statuses = vec![];
+            for _ in 0..10 {
+                let report = run_to_end(settings.clone(), &platform, &store).await;
+                statuses.push((
+                    report.status,
+                    report.resumed,
+                    report.campaigns.stored,
+                    report.campaigns.skipped,
+                ));
+                if report.status == Status::Complete {
+                    break;
+                }
+                tokio::time::sleep(DAY + MINUTE * 10).await;
+            }
+            statuses
+        });
+        assert_eq!(statuses.last().expect("one").0, Status::Complete, "auto {auto}: {statuses:?}");
+    }
+}
+
+#[test]
+fn an_adopted_limit_of_short_windows_is_stamped_by_them() {
+    let stated = limit(10, SECOND);
+    let half_a_second = Duration::from_millis(500)..=Duration::from_millis(500);
+    let platform = ScriptedPlatform::obliging(300).stating(&[stated]).answering_within(half_a_second);
+    let report = in_virtual_time(run_to_end(auto(), &Rc::new(platform), &Rc::new(MemoryStore::default())));
+    // 331 requests are 33 windows. Stamped at completion, as the assumed minute wants it, each would last half as long again.
+    assert_eq!((report.status, report.lower_bound.as_secs()), (Status::Complete, 33));
+    assert!(report.duration < 38 * SECOND, "{:?}", report.duration);
+}

@@ -119,7 +119,7 @@ pub(crate) mod plan {
 
     pub(crate) const CAMPAIGNS: Setting = setting("--campaigns", None, None);
     pub(crate) const LATENCY: Setting = setting("--latency", None, Some("2s"));
-    pub(crate) const FAILURE_RATE: Setting = setting("--failure-rate", None, Some("0.2"));
+    pub(crate) const FAILURE_RATE: Setting = setting("--failure-rate", None, Some("0.3"));
     pub(crate) const EVERY: Setting = setting("--every", None, None);
 }
 

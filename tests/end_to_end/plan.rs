@@ -40,8 +40,8 @@ fn plan_asks_for_one_login_and_one_page_and_says_what_a_run_would_cost() {
         (&requests["auth"], &requests["list"], &requests["sync"]),
         (&json!(1), &json!(10), &json!(100))
     );
-    assert_eq!((&requests["retries"], &requests["total"]), (&json!(28), &json!(139)));
-    assert_eq!((&plan["binds"], &plan["lower_bound_seconds"]), (&json!("10/60s"), &json!(780.0)));
+    assert_eq!((&requests["retries"], &requests["total"]), (&json!(48), &json!(159)));
+    assert_eq!((&plan["binds"], &plan["lower_bound_seconds"]), (&json!("10/60s"), &json!(900.0)));
     assert_eq!(plan["concurrency"], json!({ "set": 16, "useful": 10 }));
     assert_eq!(
         (&plan["schedule"]["fits"], &plan["schedule"]["every_seconds"]),
@@ -54,7 +54,7 @@ fn plan_with_a_number_of_campaigns_needs_no_platform_and_names_what_it_assumes()
     let (code, stdout, stderr) = outcome(bare(&["plan", "--campaigns", "100"]));
     assert_eq!(code, 0, "{stderr}");
     for expected in
-        ["100, as given", "139 (1 auth, 10 list, 100 sync, 28 retries)", "10/60s", "2.0 s (--latency)"]
+        ["100, as given", "159 (1 auth, 10 list, 100 sync, 48 retries)", "10/60s", "2.0 s (--latency)"]
     {
         assert!(stdout.contains(expected), "{expected} is missing: {stdout}");
     }
@@ -74,7 +74,7 @@ fn a_schedule_that_is_too_tight_is_refused_with_one_that_is_not() {
     let arguments = ["plan", "--campaigns", "100", "--rate-limit", "10/60s,1000/1d", "--every", "1h"];
     let (code, stdout, _) = outcome(bare(&arguments));
     assert_eq!(code, 0);
-    assert!(stdout.contains("every 60.0 min is too often; every 3.3 h fits"), "{stdout}");
+    assert!(stdout.contains("every 60.0 min is too often; every 3.8 h fits"), "{stdout}");
 }
 
 #[test]

@@ -91,13 +91,17 @@ impl RateLimiter {
         }));
     }
 
-    /// The stamps of the longest window, which hold those of all others, after those that it has forgotten and that a
-    /// longer one may ask for.
-    pub(super) fn counted(&self) -> Vec<Duration> {
-        let (longest, now) = (self.longest(), self.now());
-        let forgotten = self.forgotten_by(longest, now);
-        let forgotten = forgotten.flat_map(|(at, count)| std::iter::repeat_n(at, count as usize));
-        forgotten.chain(longest.map(|log| log.settled(now)).unwrap_or_default()).collect()
+    /// What earlier processes have spent, as they left it, and the own stamps of the longest window, which hold those
+    /// of all others.
+    pub(super) fn counted(&self) -> Vec<(Duration, u32)> {
+        let now = self.now();
+        let own = |slot| slot < self.next_slot;
+        let settled = self.longest().map(|log| log.settled(now, own)).unwrap_or_default();
+        let matters = |(at, _): &&(Duration, u32)| *at + LONGEST_MEMORY > now;
+        let past = self.history.iter().filter(matters).copied();
+        let mut counted: Vec<_> = past.chain(settled.into_iter().map(|at| (at, 1))).collect();
+        counted.sort_unstable();
+        counted
     }
 
     pub(super) fn waiting(&self) -> usize {

@@ -51,6 +51,7 @@ impl RateLimiter {
         if !of_a_login {
             self.logs.drain(self.configured..self.configured + self.remembered);
             self.remembered = 0;
+            self.measure_leases();
             if self.assumed {
                 return self.adopt(policies);
             }
@@ -97,6 +98,7 @@ impl RateLimiter {
         let now = self.now();
         let longest = self.longest();
         let mut log = SlidingLog::with_history(limit, longest, now);
+        count_history(&mut log, &self.history, now);
         if longest.is_none() {
             self.granted.keys().for_each(|slot| log.occupy(*slot));
         }
@@ -106,31 +108,18 @@ impl RateLimiter {
         // Of our own requests that no log remembers, nobody knows when they were counted: now at the latest.
         let unsent = self.granted.values().filter(|granted| granted.sent.is_none()).count();
         let remembered = log.count(|slot| slot < self.next_slot) - unsent;
-        let forgotten_of_past: Vec<_> = self.forgotten_by(longest, now).collect();
         for _ in remembered as u64..self.requests.total.min(remembered as u64 + limit.requests() as u64) {
             count_at(&mut log, self.new_slot(), now);
-        }
-        for (at, count) in forgotten_of_past {
-            for _ in 0..limit.requests().min(count as usize) {
-                count_at(&mut log, self.past_slot(), at);
-            }
         }
         log
     }
 
-    /// What earlier processes have spent and this log, or no log, does not remember any more.
-    pub(super) fn forgotten_by(
-        &self,
-        longest: Option<&SlidingLog>,
-        now: Duration,
-    ) -> impl Iterator<Item = (Duration, u32)> + use<'_> {
-        let remembered =
-            self.history.iter().position(|(at, _)| longest.is_some_and(|log| !log.has_left(*at, now)));
-        self.history[..remembered.unwrap_or(self.history.len())].iter().copied()
-    }
-
-    /// The limits that only the platform named.
+    /// The limits that only the platform named. While what is assumed holds, only logins have named one, and that is not
+    /// for the next run to begin with instead.
     pub(super) fn stated(&self) -> Vec<RateLimit> {
+        if self.assumed && self.configured > 0 {
+            return vec![];
+        }
         self.logs[self.configured..].iter().map(SlidingLog::limit).collect()
     }
 
@@ -144,22 +133,17 @@ impl RateLimiter {
     /// Brings what is shown of the limits up to date.
     pub(super) fn publish_limits(&self, shown: &mut Vec<LimitInUse>) {
         let now = self.now();
-        if shown.len() != self.logs.len()
-            || self.logs.iter().zip(&*shown).any(|(log, shown)| log.limit() != shown.limit)
-        {
-            let source = |index| match (index < self.configured, self.assumed) {
-                (true, false) => LimitSource::Configured,
-                (true, true) => LimitSource::Assumed,
-                (false, _) => LimitSource::Platform,
-            };
-            let limits = self.logs.iter().enumerate();
-            *shown = limits
-                .map(|(index, log)| LimitInUse { limit: log.limit(), source: source(index), used: 0 })
-                .collect();
-        }
-        for (log, shown) in self.logs.iter().zip(shown) {
-            shown.used = log.used(now);
-        }
+        let source = |index| match (index < self.configured, self.assumed) {
+            (true, false) => LimitSource::Configured,
+            (true, true) => LimitSource::Assumed,
+            (false, _) => LimitSource::Platform,
+        };
+        shown.clear();
+        shown.extend(self.logs.iter().enumerate().map(|(index, log)| LimitInUse {
+            limit: log.limit(),
+            source: source(index),
+            used: log.used(now),
+        }));
     }
 
     /// The limits that the run began with.

@@ -3,6 +3,7 @@
 mod adversarial_platform;
 mod auto;
 mod cool_down;
+mod remembered;
 mod restart;
 mod signals;
 mod throughput;

@@ -60,6 +60,34 @@ fn what_is_in_flight_when_the_limit_is_stated_counts_until_it_is_answered() {
 }
 
 #[test]
+fn a_permit_that_is_not_sent_yet_is_no_request_that_was_forgotten_nor_one_that_was_sent() {
+    in_virtual_time(async {
+        let limiter = assuming(&[limit(3, SECOND)]);
+        for _ in 0..6 {
+            send(&limiter).await;
+        }
+        sleep(2 * SECOND).await;
+        let unsent = [permit(&limiter).await, permit(&limiter).await];
+        hears(&limiter, Endpoint::List, &[limit(20, MINUTE)]).await;
+        // Six that no log remembers, two that may be sent, and the one that heard it.
+        assert_eq!(free(&limiter).await, 11);
+        drop(unsent);
+        tally(&limiter).await;
+        assert_eq!(free(&limiter).await, 13);
+    });
+}
+
+#[test]
+fn of_an_answer_that_states_a_hundred_limits_the_first_few_are_adopted() {
+    in_virtual_time(async {
+        let limiter = assuming(&[limit(10, MINUTE)]);
+        let many: Vec<_> = (0..100).map(|n| limit(1000 - n, SECOND)).collect();
+        hears(&limiter, Endpoint::List, &many).await;
+        assert_eq!(learned(&limiter).await, many[..8]);
+    });
+}
+
+#[test]
 fn a_login_may_have_a_limit_of_its_own_and_states_none_for_the_account() {
     in_virtual_time(async {
         let limiter = assuming(&[limit(10, MINUTE)]);
