@@ -139,6 +139,38 @@ fn check(limits: &[RateLimit], mut counted: Vec<Duration>) -> Result<(), TestCas
             let span = *last - *first;
             prop_assert!(span >= limit.window(), "one more than {} in {:?}", limit, span);
         }
+        refused_by_fixed_windows(*limit, &counted)?;
+        refused_by_a_token_bucket(*limit, &counted)?;
+    }
+    Ok(())
+}
+
+/// Platforms count by the clock, too, whichever moment their windows begin at.
+fn refused_by_fixed_windows(limit: RateLimit, counted: &[Duration]) -> Result<(), TestCaseError> {
+    for begin in [Duration::ZERO, limit.window() / 3, limit.window() / 2] {
+        let window = |at: &Duration| (*at + begin).as_nanos() / limit.window().as_nanos();
+        for in_window in counted.chunk_by(|one, next| window(one) == window(next)) {
+            prop_assert!(
+                in_window.len() <= limit.requests(),
+                "{} of {} by the clock",
+                in_window.len(),
+                limit
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Or by a bucket that holds a window's requests and fills as fast as they may be used. In nanoseconds of filling, so
+/// that nothing is rounded.
+fn refused_by_a_token_bucket(limit: RateLimit, counted: &[Duration]) -> Result<(), TestCaseError> {
+    let (a_token, requests) = (limit.window().as_nanos(), limit.requests() as u128);
+    let full = a_token * requests;
+    let (mut tokens, mut before) = (full, Duration::ZERO);
+    for at in counted {
+        tokens = full.min(tokens + (*at - before).as_nanos() * requests);
+        prop_assert!(tokens >= a_token, "{} finds the bucket empty at {:?}", limit, at);
+        (tokens, before) = (tokens - a_token, *at);
     }
     Ok(())
 }
