@@ -249,7 +249,13 @@ fn report(
     duration: Duration,
 ) -> AccountReport {
     let requests = progress.requests;
-    let limits: Vec<LimitKept> = progress.limits.iter().copied().map(LimitKept::from).collect();
+    let mut limits: Vec<LimitKept> = progress.limits.iter().copied().map(LimitKept::from).collect();
+    if limits.is_empty() {
+        // Nothing was sent, and these are what would have been kept.
+        let source =
+            if settings.adopt_stated_limits { LimitSource::Assumed } else { LimitSource::Configured };
+        limits = settings.rate_limits.iter().map(|limit| LimitKept { limit: *limit, source }).collect();
+    }
     let of = |source| {
         limits.iter().filter(move |kept| kept.source == source).map(|kept| kept.limit).collect::<Vec<_>>()
     };
