@@ -59,6 +59,15 @@ async fn send(limiter: &Addr<RateLimiter>) {
     permit.answered(Answer::Succeeded);
 }
 
+/// Sends one request whose answer states these limits.
+async fn hears(limiter: &Addr<RateLimiter>, endpoint: Endpoint, policies: &[RateLimit]) {
+    let permit = ask_as(limiter, endpoint, false).await;
+    let mut permit = permit.expect("it is alive").expect("its door is open");
+    permit.mark_sent();
+    permit.heard(QuotaSignals { remaining: vec![], policies: policies.to_vec() });
+    permit.answered(Answer::Succeeded);
+}
+
 /// After all mail that it got so far.
 async fn tally(limiter: &Addr<RateLimiter>) -> RequestCounts {
     limiter.send(CountRequests).await.expect("it is alive").0

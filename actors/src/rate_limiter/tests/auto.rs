@@ -9,14 +9,6 @@ fn assuming(limits: &[RateLimit]) -> Addr<RateLimiter> {
     limiter.until_stated(true).start()
 }
 
-async fn hears(limiter: &Addr<RateLimiter>, endpoint: Endpoint, policies: &[RateLimit]) {
-    let permit = ask_as(limiter, endpoint, false).await;
-    let mut permit = permit.expect("it is alive").expect("its door is open");
-    permit.mark_sent();
-    permit.heard(QuotaSignals { remaining: vec![], policies: policies.to_vec() });
-    permit.answered(Answer::Succeeded);
-}
-
 /// How many permits there are at once; they are kept.
 async fn free(limiter: &Addr<RateLimiter>) -> usize {
     let mut free = vec![];

@@ -30,14 +30,6 @@ fn kept_after(spent: &Spent, limits: &[RateLimit], assumed: bool) -> (Addr<RateL
     (limiter.with_ledger(Ledger::new(keeper, limits), spent).start(), records)
 }
 
-async fn hears(limiter: &Addr<RateLimiter>, endpoint: Endpoint, policies: &[RateLimit]) {
-    let permit = ask_as(limiter, endpoint, false).await;
-    let mut permit = permit.expect("it is alive").expect("its door is open");
-    permit.mark_sent();
-    permit.heard(QuotaSignals { remaining: vec![], policies: policies.to_vec() });
-    permit.answered(Answer::Succeeded);
-}
-
 /// Sends for so long, one after the other, and counts.
 async fn sent_within(limiter: &Addr<RateLimiter>, long: Duration) -> usize {
     let mut sent = 0;
