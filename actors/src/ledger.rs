@@ -1,8 +1,8 @@
 //! What was spent of the limits survives the process: before a request is sent, the database knows that it may be.
 //!
 //! The limiter records leases: so many requests may yet be sent, until then. A process that is killed leaves a
-//! record that says at least as much as it did, so the next one errs on the side of waiting. A lease covers what
-//! is asked for, and at high rates a stretch of the window, so that no request waits for a write of its own.
+//! record that says at least as much as it did, so the next one errs on the side of waiting. A lease covers what can
+//! be sent while it lasts and is written before it is needed, so that no request but the first waits for a write.
 
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ use crate::settings::RateLimit;
 #[rtype(result = "Result<(), StoreError>")]
 pub(crate) struct KeepSpent(pub(crate) Spent);
 
-/// Of what a window holds, the part that a lease covers when less is asked for: ten writes a window.
-const SHARE_OF_WINDOW: usize = 10;
+/// Permits that one lease covers at the most. More would save no write that anybody notices, and after a crash they
+/// count as spent, for a day where the window is a day.
+const MOST_LEASED: usize = 1000;
 
 /// How long a lease lasts: a part of the window, because after a crash what was leased counts from its end.
 const LEASE_SHARE: u32 = 4;
@@ -36,46 +37,42 @@ const RELATIVE_RESOLUTION: u32 = 64;
 /// The lease that a limiter works under.
 pub(crate) struct Ledger {
     keeper: Recipient<KeepSpent>,
-    /// None where there is no limit: then nothing is spent.
-    terms: Option<Terms>,
+    /// How many can ask for a permit at once.
+    askers: usize,
+    /// How long a lease lasts; none where there is no limit: then nothing is spent.
+    lasts: Option<Duration>,
     left: usize,
     valid_until: Duration,
     writing: bool,
 }
 
-/// How leases are measured, under a set of limits.
-#[derive(Clone, Copy)]
-struct Terms {
-    chunk: usize,
-    most: usize,
-    lasts: Duration,
-}
-
-impl Terms {
-    fn under(limits: &[RateLimit]) -> Option<Self> {
-        let most = limits.iter().map(|limit| limit.requests()).min()?;
-        let shortest = limits.iter().map(|limit| limit.window()).min()?;
-        Some(Self {
-            chunk: most.div_ceil(SHARE_OF_WINDOW),
-            most,
-            lasts: (shortest / LEASE_SHARE).clamp(SHORTEST_LEASE, LONGEST_LEASE),
-        })
-    }
+/// Under a set of limits.
+fn lease_time(limits: &[RateLimit]) -> Option<Duration> {
+    let shortest = limits.iter().map(|limit| limit.window()).min()?;
+    Some((shortest / LEASE_SHARE).clamp(SHORTEST_LEASE, LONGEST_LEASE))
 }
 
 impl Ledger {
-    pub(crate) fn new(keeper: Recipient<KeepSpent>, limits: &[RateLimit]) -> Self {
-        Self { keeper, terms: Terms::under(limits), left: 0, valid_until: Duration::ZERO, writing: false }
+    /// For so many who can ask for a permit at once.
+    pub(crate) fn new(keeper: Recipient<KeepSpent>, limits: &[RateLimit], askers: usize) -> Self {
+        Self {
+            keeper,
+            askers,
+            lasts: lease_time(limits),
+            left: 0,
+            valid_until: Duration::ZERO,
+            writing: false,
+        }
     }
 
     /// From now on leases are measured for these limits; the one that holds, holds.
     pub(crate) fn measure_for(&mut self, limits: &[RateLimit]) {
-        self.terms = Terms::under(limits);
+        self.lasts = lease_time(limits);
     }
 
     /// Whether a request may be sent now without another word to the database.
     pub(crate) fn allows(&self, now: Duration) -> bool {
-        self.terms.is_none() || (self.left > 0 && now < self.valid_until)
+        self.lasts.is_none() || (self.left > 0 && now < self.valid_until)
     }
 
     /// One is granted.
@@ -83,14 +80,30 @@ impl Ledger {
         self.left = self.left.saturating_sub(1);
     }
 
-    /// How many more to lease, with so many that could be granted at once now: early enough that hardly anybody
-    /// waits for the write, and no more than are soon used.
-    pub(crate) fn due(&self, now: Duration, grantable: usize) -> Option<usize> {
-        let Terms { chunk, most, lasts } = self.terms?;
-        let wanted = grantable.max(chunk).min(most);
-        let runs_short = self.left * 2 <= chunk || self.left < grantable;
-        let runs_out = now + lasts / 4 >= self.valid_until;
-        let is_due = !self.writing && (runs_short || runs_out);
+    /// When to look at the lease again, for a permit that is due then: early enough to have it renewed.
+    pub(crate) fn look_ahead(&self, now: Duration, due: Duration) -> Duration {
+        let early = self.lasts.map_or(due, |lasts| due.saturating_sub(lasts / 4));
+        if early > now { early } else { due }
+    }
+
+    /// How many more to lease, if any: as many as can be sent by those who ask, with requests that take so long, and
+    /// as limits allow, which `grantable` says: how many by that time, of so many.
+    pub(crate) fn due(
+        &self,
+        now: Duration,
+        latency: Duration,
+        grantable: impl FnOnce(Duration, usize) -> usize,
+    ) -> Option<usize> {
+        let lasts = self.lasts.filter(|_| !self.writing)?;
+        let rounds = lasts.as_nanos().checked_div(latency.as_nanos()).unwrap_or(0);
+        let rounds = usize::try_from(rounds).unwrap_or(usize::MAX).saturating_add(1);
+        let most = self.askers.saturating_mul(rounds).min(MOST_LEASED);
+        let runs_out = now + lasts / 2 >= self.valid_until;
+        if !runs_out && self.left * 2 >= most {
+            return None;
+        }
+        let wanted = grantable(now + lasts, most);
+        let is_due = wanted > 0 && (runs_out || self.left * 2 < wanted);
         is_due.then(|| wanted.saturating_sub(self.left))
     }
 
@@ -104,7 +117,7 @@ impl Ledger {
         stated: Vec<RateLimit>,
     ) -> (RecipientRequest<KeepSpent>, Lease) {
         self.writing = true;
-        let lasts = self.terms.map_or(SHORTEST_LEASE, |terms| terms.lasts);
+        let lasts = self.lasts.unwrap_or(SHORTEST_LEASE);
         let lease = Lease { more, until: now + lasts };
         let leased = (lasts + LONGEST_WAY, in_flight + self.left + more);
         (self.keeper.send(KeepSpent(Spent { stated, ..record(now, counted, leased) })), lease)
@@ -127,7 +140,7 @@ impl Ledger {
         in_flight: usize,
         stated: Vec<RateLimit>,
     ) -> Option<RecipientRequest<KeepSpent>> {
-        self.terms?;
+        self.lasts?;
         self.left = 0;
         let settled = record(now, counted, (LONGEST_WAY, in_flight));
         Some(self.keeper.send(KeepSpent(Spent { stated, ..settled })))

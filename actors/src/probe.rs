@@ -62,7 +62,7 @@ pub async fn probe<P: Platform, S: Store>(
         .until_stated(settings.adopt_stated_limits)
         .with_patience(settings.max_wait, clerk.clone().recipient());
     if let Some(spent) = spent {
-        limiter = limiter.with_ledger(Ledger::new(clerk.recipient(), limits), &spent);
+        limiter = limiter.with_ledger(Ledger::new(clerk.recipient(), limits, 1), &spent);
     }
     let (limiter, life) = spawn_child(|_| limiter);
     let limiter = tasks.keep((limiter, life.abort_handle()));

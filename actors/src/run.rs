@@ -170,10 +170,12 @@ impl Hiring<'_> {
 
         let limits = &settings.rate_limits;
         let retry = settings.retry.paced_by(limits);
+        // The sync actors, the pager, and a login for all of them.
+        let askers = settings.concurrency.get() + 1;
         let limiter = RateLimiter::new(limits, settings.request_timeout, jitter.clone(), progress.clone())
             .until_stated(settings.adopt_stated_limits)
             .with_patience(settings.max_wait, pipeline.clone().recipient())
-            .with_ledger(Ledger::new(store.clone().recipient(), limits), spent);
+            .with_ledger(Ledger::new(store.clone().recipient(), limits, askers), spent);
         let limiter = tasks.keep(guard(ActorKind::RateLimiter, one, supervisor(), limiter));
 
         let auth = AuthActor::new(platform.clone(), limiter.clone(), retry, budget.clone(), jitter.clone());

@@ -69,10 +69,10 @@ impl RateLimit {
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 
-    /// What is added to the window against clocks that drift apart and timers that fire early
-    /// (1000 ppm; measured in the research on rate limits).
+    /// What is added to the window against clocks that drift apart (1000 ppm, measured in the research on rate limits),
+    /// and where that is little, against clocks that are read in whole milliseconds, at both ends.
     pub fn margin(self) -> Duration {
-        (self.window / 1000).max(Duration::from_millis(5))
+        (self.window / 1000).max(Duration::from_millis(3))
     }
 }
 

@@ -16,8 +16,8 @@ use crate::settings::RateLimit;
 /// Latencies remembered for each endpoint: enough to have seen its spread, few enough to forget a bad minute.
 const REMEMBERED: usize = 64;
 
-/// Requests to measure before the safest rule is left, and over how many windows: what delays the first burst as a
-/// whole (many new connections at once) shows in no difference between its latencies.
+/// Requests to measure before the safest rule is left, and for how many windows, the second's answers included: what
+/// delays the first burst as a whole (many new connections at once) shows in no difference between its latencies.
 const ENOUGH: u32 = 20;
 const WINDOWS_MEASURED: u32 = 2;
 
@@ -114,12 +114,18 @@ impl Latencies {
         self.caution = self.caution.saturating_mul(2);
     }
 
+    /// When enough will have been measured, or was; none while too little is.
+    pub(crate) fn measured_at(&self) -> Option<Duration> {
+        let ((first, last), window) = (self.span?, self.shortest?.window());
+        let is_enough = self.measured >= ENOUGH && last - first >= window * (WINDOWS_MEASURED - 1);
+        is_enough.then(|| first + window * WINDOWS_MEASURED)
+    }
+
     /// The rule for now.
-    pub(crate) fn rule(&self) -> StampRule {
+    pub(crate) fn rule(&self, now: Duration) -> StampRule {
         let Some(limit) = self.shortest else { return StampRule::Completion };
         let window = limit.window();
-        let span = self.span.map_or(Duration::ZERO, |(first, last)| last - first);
-        let measured_enough = self.measured >= ENOUGH && span >= window * WINDOWS_MEASURED;
+        let measured_enough = self.measured_at().is_some_and(|at| at <= now);
         if !measured_enough || self.mean() <= window.mul_f64(TOLERATED) {
             return StampRule::Completion;
         }
@@ -239,10 +245,10 @@ mod tests {
 
     #[test]
     fn completion_is_the_rule_until_enough_is_measured_and_where_windows_are_long_against_latencies() {
-        assert_eq!(after(SECOND, [ms(500); 19]).rule(), StampRule::Completion);
-        assert_eq!(after(SECOND, [ms(49); 1000]).rule(), StampRule::Completion);
-        assert_eq!(after(60 * SECOND, [2 * SECOND; 1000]).rule(), StampRule::Completion);
-        assert_eq!(Latencies::new(&[], SECOND).rule(), StampRule::Completion);
+        assert_eq!(after(SECOND, [ms(500); 19]).rule(LATER), StampRule::Completion);
+        assert_eq!(after(SECOND, [ms(49); 1000]).rule(LATER), StampRule::Completion);
+        assert_eq!(after(60 * SECOND, [2 * SECOND; 1000]).rule(LATER), StampRule::Completion);
+        assert_eq!(Latencies::new(&[], SECOND).rule(LATER), StampRule::Completion);
     }
 
     #[test]
@@ -250,42 +256,54 @@ mod tests {
         let mut measured = after(SECOND, [ms(500), ms(530)].repeat(20));
         measured.succeeded(Endpoint::List, ms(3), LATER);
         measured.succeeded(Endpoint::List, ms(43), LATER);
-        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(60) });
+        assert_eq!(measured.rule(LATER), StampRule::Sending { spread: ms(60) });
     }
 
     #[test]
     fn requests_that_were_never_answered_weigh_in_the_choice_but_not_in_the_spread() {
         let mut measured = after(SECOND, [ms(30), ms(35)].repeat(50));
-        assert_eq!(measured.rule(), StampRule::Completion);
+        assert_eq!(measured.rule(LATER), StampRule::Completion);
         (0..5).for_each(|_| measured.ended(SECOND));
-        assert_eq!(measured.rule(), StampRule::Sending { spread: Duration::from_micros(7_500) });
+        assert_eq!(measured.rule(LATER), StampRule::Sending { spread: Duration::from_micros(7_500) });
     }
 
     #[test]
     fn a_first_burst_that_was_delayed_as_a_whole_does_not_end_the_measuring() {
         let mut measured = Latencies::new(&[limit(SECOND)], 10 * SECOND);
         (0..64).for_each(|_| measured.succeeded(Endpoint::Sync, ms(510), ms(100)));
-        assert_eq!(measured.rule(), StampRule::Completion);
+        assert_eq!(measured.rule(LATER), StampRule::Completion);
         measured.succeeded(Endpoint::Sync, ms(500), ms(2100));
-        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(15) });
+        assert_eq!(measured.rule(LATER), StampRule::Sending { spread: ms(15) });
+    }
+
+    #[test]
+    fn once_a_second_window_has_answered_the_safest_rule_is_left_by_the_clock() {
+        let mut measured = Latencies::new(&[limit(SECOND)], 10 * SECOND);
+        (0..20).for_each(|_| measured.succeeded(Endpoint::Sync, ms(500), ms(100)));
+        // Only the first window has, however long ago.
+        assert_eq!((measured.measured_at(), measured.rule(LATER)), (None, StampRule::Completion));
+        measured.succeeded(Endpoint::Sync, ms(500), ms(1100));
+        assert_eq!(measured.measured_at(), Some(ms(2100)));
+        assert_eq!(measured.rule(ms(2099)), StampRule::Completion);
+        assert!(matches!(measured.rule(ms(2100)), StampRule::Sending { .. }));
     }
 
     #[test]
     fn a_429_doubles_the_spread_and_an_old_outlier_is_forgotten() {
         let mut measured = after(SECOND, [ms(500), ms(510)].repeat(20));
         measured.throttled();
-        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(30) });
+        assert_eq!(measured.rule(LATER), StampRule::Sending { spread: ms(30) });
         measured.succeeded(Endpoint::Sync, ms(900), LATER);
-        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(1200) });
+        assert_eq!(measured.rule(LATER), StampRule::Sending { spread: ms(1200) });
         (0..REMEMBERED).for_each(|_| measured.succeeded(Endpoint::Sync, ms(505), LATER));
-        assert_eq!(measured.rule(), StampRule::Sending { spread: ms(15) });
+        assert_eq!(measured.rule(LATER), StampRule::Sending { spread: ms(15) });
     }
 
     #[test]
     fn however_many_429s_there_were_the_spread_is_no_wider_than_a_request_can_take() {
         let mut measured = after(SECOND, [ms(500), ms(510)].repeat(20));
         (0..100).for_each(|_| measured.throttled());
-        assert_eq!(measured.rule(), StampRule::Sending { spread: 10 * SECOND });
+        assert_eq!(measured.rule(LATER), StampRule::Sending { spread: 10 * SECOND });
     }
 
     #[test]
@@ -308,21 +326,21 @@ mod tests {
     fn the_spread_is_rounded_up_and_with_the_margin_never_below_a_hundredth_of_a_window() {
         let spread = |window: Duration, longer: Duration| {
             let latency = window / 2;
-            let rule = after(window, [latency, latency + longer].repeat(20)).rule();
+            let rule = after(window, [latency, latency + longer].repeat(20)).rule(LATER);
             let StampRule::Sending { spread } = rule else { panic!("{rule:?}") };
             spread
         };
-        assert_eq!(spread(SECOND, ms(0)), ms(5));
-        assert_eq!(spread(SECOND, ms(4)), Duration::from_micros(7_500));
+        assert_eq!(spread(SECOND, ms(0)), Duration::from_micros(7_500));
+        assert_eq!(spread(SECOND, ms(6)), ms(10));
         // The margin of a short window is all of it, and of a long one a tenth.
-        assert_eq!(spread(ms(400), ms(0)), ms(0));
+        assert_eq!(spread(ms(300), ms(0)), ms(0));
         assert_eq!(spread(10 * SECOND, ms(0)), ms(100));
     }
 
     #[test]
     fn the_rule_matters_for_as_long_as_a_request_counts_where_one_can_take_long_enough_to_change_it() {
         let matters = |window| Latencies::new(&[limit(window)], 10 * SECOND).rule_matters_for();
-        assert_eq!(matters(SECOND), ms(1005));
+        assert_eq!(matters(SECOND), ms(1003));
         assert_eq!(matters(200 * SECOND), Duration::ZERO);
         assert_eq!(Latencies::new(&[], 10 * SECOND).rule_matters_for(), Duration::ZERO);
     }

@@ -53,7 +53,7 @@ impl Judged {
             (measured.processor, Binding::Processor),
         ];
         let (longest, binding) = bounds.into_iter().max_by_key(|(bound, _)| *bound).expect("there are three");
-        let bound = longest.max(by_limit_and_concurrency(&measured));
+        let bound = longest.max(by_both(&measured));
         let stamps_completion = measured
             .cell
             .limit
@@ -99,22 +99,31 @@ fn by_concurrency(measured: &Measurement) -> Duration {
     measured.latency.mul_f64(2.0 + rounds as f64)
 }
 
-/// Both at once, campaign by campaign: where the sync actors are fewer than the limit's requests, they need several
-/// rounds for each window, and the last window's rounds come on top. Sending each request as early as both allow is
-/// the shortest schedule, as the latencies are equal. Pages after the first, and retries, are left out.
-fn by_limit_and_concurrency(measured: &Measurement) -> Duration {
-    const BEGINNING: usize = 2;
+/// Both at once: where those who send are fewer than the limit's requests, they need several rounds for each window, and
+/// the last window's rounds come on top. The sync actors send the campaigns, and beside them one more the pages.
+fn by_both(measured: &Measurement) -> Duration {
+    let concurrency = measured.cell.concurrency;
+    let campaigns = one_by_one(measured, BEGINNING + measured.stored as usize, concurrency);
+    campaigns.max(one_by_one(measured, measured.requests as usize, concurrency + 1))
+}
+
+/// A login and a page, one after the other.
+const BEGINNING: usize = 2;
+
+/// So many requests by so many senders, each as early as limit and senders allow: as the latencies are equal, no
+/// schedule is shorter.
+fn one_by_one(measured: &Measurement, requests: usize, senders: usize) -> Duration {
     let latency = measured.latency;
     let mut sent: Vec<Duration> = Vec::new();
-    for request in 0..BEGINNING + measured.stored as usize {
+    for request in 0..requests {
         let mut at = latency * request.min(BEGINNING) as u32;
         if let Some(limit) = measured.cell.limit
             && let Some(before) = request.checked_sub(limit.requests())
         {
             at = at.max(sent[before] + limit.window());
         }
-        if request >= BEGINNING + measured.cell.concurrency {
-            at = at.max(sent[request - measured.cell.concurrency] + latency);
+        if request >= BEGINNING + senders {
+            at = at.max(sent[request - senders] + latency);
         }
         sent.push(at);
     }

@@ -2,6 +2,7 @@
 //! of its own, and a PostgreSQL that is thrown away.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,8 +26,8 @@ const DATABASE: &str = "parallelism";
 /// What the cells share.
 pub(crate) struct Laboratory {
     store: PgStore,
-    /// Each latency of the matrix as a bare client sees it.
-    latencies: HashMap<Duration, Duration>,
+    /// Each latency of the matrix as a bare client with so many connections sees it.
+    latencies: HashMap<(Duration, usize), Duration>,
     error_rate: f64,
     // After the store: its connections end before the server does, and the server's files go with it.
     _postgres: ThrowawayPostgres,
@@ -41,13 +42,15 @@ impl Laboratory {
         let store = PgStore::connect(&postgres.database_url(DATABASE)).await?;
         store.migrate().await?;
         let mut latencies = HashMap::new();
-        for &latency in &matrix.latencies {
-            let platform = start(Settings { auth_latency: latency, ..Settings::default() })?;
-            let seen = bare_client::latency(platform.addr(), latency)?;
-            latencies.insert(latency, seen);
+        for cell in matrix.cells() {
+            if let Entry::Vacant(unknown) = latencies.entry(as_seen(&cell)) {
+                let (latency, connections) = *unknown.key();
+                let platform = start(Settings { auth_latency: latency, ..Settings::default() })?;
+                unknown.insert(bare_client::latency(platform.addr(), latency, connections).await?);
+            }
         }
         let laboratory = Self { store, latencies, error_rate, _postgres: postgres };
-        let warm_up = Cell { limit: None, latency: matrix.latencies[0], concurrency: 8, campaigns: 200 };
+        let warm_up = Cell { limit: None, latency: matrix.latencies[0], concurrency: 1, campaigns: 200 };
         laboratory.measure(&warm_up).await?;
         Ok(laboratory)
     }
@@ -77,7 +80,7 @@ impl Laboratory {
         let (course, progress) = recorder.await.context("the run could not be watched")?;
         Ok(Measurement {
             cell: *cell,
-            latency: self.latencies[&cell.latency],
+            latency: self.latencies[&as_seen(cell)],
             requests: report.requests.total,
             stored: report.campaigns.stored,
             makespan: report.duration,
@@ -104,6 +107,12 @@ impl Laboratory {
             ..Settings::default()
         }
     }
+}
+
+/// Which latency is the cell's, and how many connections the platform has to serve at once meanwhile: one at a time where
+/// a limit keeps the requests apart.
+fn as_seen(cell: &Cell) -> (Duration, usize) {
+    (cell.latency, if cell.limit.is_some() { 1 } else { cell.concurrency })
 }
 
 fn start(settings: Settings) -> anyhow::Result<MockPlatform> {

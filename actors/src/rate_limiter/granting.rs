@@ -8,6 +8,7 @@ impl RateLimiter {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
+        self.follow(self.latencies.rule(self.now()));
         let mut quota_wait = None;
         while let Some(queue) = self.first_in_line() {
             let now = self.now();
@@ -20,7 +21,8 @@ impl RateLimiter {
                 (Availability::At(due), because) => {
                     let wait = due.saturating_sub(now);
                     self.complain(now, wait, &because);
-                    self.timer = Some(ctx.run_later(wait, |limiter, ctx| limiter.serve(ctx)));
+                    let wake = self.wake_for(now, due).saturating_sub(now);
+                    self.timer = Some(ctx.run_later(wake, |limiter, ctx| limiter.serve(ctx)));
                     quota_wait = Some(self.quota_wait(Some(due), because));
                     break;
                 }
@@ -41,6 +43,13 @@ impl RateLimiter {
             progress.quota = quota_wait;
             progress.breaker_open = breaker_open;
         });
+    }
+
+    /// When to serve again for a permit that is due then: in time for its lease, and where the rule may bring it forward.
+    fn wake_for(&self, now: Duration, due: Duration) -> Duration {
+        let ahead = self.ledger.as_ref().map_or(due, |ledger| ledger.look_ahead(now, due));
+        let measured = self.latencies.measured_at().filter(|at| *at > now);
+        measured.map_or(ahead, |at| at.min(ahead))
     }
 
     /// A wait that nobody wants to sit through is not waited for.
@@ -65,15 +74,18 @@ impl RateLimiter {
         self.patience = None;
     }
 
-    /// Records what may be sent next, before it is needed.
+    /// Records what may be sent next, before it is needed: who is in flight is soon back.
     fn extend_lease(&mut self, ctx: &mut Context<Self>) {
-        let (now, waiting) = (self.now(), self.waiting());
-        if waiting == 0 {
+        let now = self.now();
+        if self.waiting() + self.granted.len() == 0 {
             return;
         }
-        let allowed = self.allowances.left(now, self.departed).unwrap_or(u64::MAX);
-        let grantable = self.room(waiting).min(usize::try_from(allowed).unwrap_or(usize::MAX));
-        let Some(more) = self.ledger.as_ref().and_then(|ledger| ledger.due(now, grantable)) else { return };
+        let grantable = |until, most| {
+            let allowed = self.allowances.left(until, self.departed).unwrap_or(u64::MAX);
+            self.room(until, most).min(usize::try_from(allowed).unwrap_or(usize::MAX))
+        };
+        let due = |ledger: &Ledger| ledger.due(now, self.latencies.mean(), grantable);
+        let Some(more) = self.ledger.as_ref().and_then(due) else { return };
         let (counted, in_flight, stated) = (self.counted(), self.granted.len(), self.stated());
         let Some(ledger) = &mut self.ledger else { return };
         let (record, lease) = ledger.extend(now, more, counted.into_iter(), in_flight, stated);

@@ -36,7 +36,7 @@ impl RateLimiter {
             _ => {}
         }
         self.judge_platform(&fate, at);
-        let rule = self.latencies.rule();
+        let rule = self.latencies.rule(at);
         self.follow(rule);
         let end = match fate {
             Fate::Answered(Answer::Succeeded) => End::Answered(at),

@@ -19,7 +19,7 @@ impl RateLimiter {
             self.hear_policies(&signals.policies, of_a_login);
         }
         for remaining in &signals.remaining {
-            let own_room = self.room(usize::MAX) as u64;
+            let own_room = self.room(self.now(), usize::MAX) as u64;
             let hearing = Hearing { at, departed_then, departed: self.departed, own_room };
             self.allowances.hear(remaining, hearing);
         }
@@ -151,9 +151,8 @@ impl RateLimiter {
         self.logs[..self.configured].iter().map(SlidingLog::limit).collect()
     }
 
-    /// How many requests the logs would let through now, of so many that are asked for.
-    pub(super) fn room(&self, asked: usize) -> usize {
-        let now = self.now();
-        self.logs.iter().map(|log| log.room(now, asked)).min().unwrap_or(asked)
+    /// How many requests the logs will let through at that time, of so many that are asked for.
+    pub(super) fn room(&self, at: Duration, asked: usize) -> usize {
+        self.logs.iter().map(|log| log.room(at, asked)).min().unwrap_or(asked)
     }
 }

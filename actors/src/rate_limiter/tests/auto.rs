@@ -126,7 +126,7 @@ fn what_earlier_processes_spent_counts_under_a_limit_that_looks_further_back_tha
 fn after(spent: &Spent, limits: &[RateLimit], assumed: bool) -> Addr<RateLimiter> {
     let limiter =
         RateLimiter::new(limits, TIMEOUT, Jitter::seeded(1), Rc::new(unwatched())).until_stated(assumed);
-    limiter.with_ledger(Ledger::new(Nobody.start().recipient(), limits), spent).start()
+    limiter.with_ledger(Ledger::new(Nobody.start().recipient(), limits, ASKERS), spent).start()
 }
 
 #[test]

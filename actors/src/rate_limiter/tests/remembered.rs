@@ -27,7 +27,7 @@ fn kept_after(spent: &Spent, limits: &[RateLimit], assumed: bool) -> (Addr<RateL
     let limiter =
         RateLimiter::new(limits, TIMEOUT, Jitter::seeded(1), Rc::new(unwatched())).until_stated(assumed);
     let keeper = Keeper(records.clone()).start().recipient();
-    (limiter.with_ledger(Ledger::new(keeper, limits), spent).start(), records)
+    (limiter.with_ledger(Ledger::new(keeper, limits, ASKERS), spent).start(), records)
 }
 
 /// Sends for so long, one after the other, and counts.

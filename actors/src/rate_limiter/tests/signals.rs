@@ -59,7 +59,7 @@ fn as_much_or_more_left_than_our_own_log_thinks_changes_nothing() {
         for said in [0, 1, 1_000_000, u64::MAX] {
             let limiter = limiter(&[limit(1, SECOND)]);
             send_and_hear(&limiter, left(said, 10 * MINUTE)).await;
-            assert_due(wait_of(&limiter).await, ms(1005));
+            assert_due(wait_of(&limiter).await, ms(1003));
         }
     });
 }
