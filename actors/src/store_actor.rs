@@ -15,6 +15,7 @@ use crate::model::{Batch, CampaignId, DeadLetter, FailureClass, Run, SettledCamp
 use crate::ports::{Store, StoreError};
 use crate::progress::ProgressSender;
 use crate::settings::{BatchLimits, DATABASE_PATIENCE};
+use crate::supervision::repair;
 
 /// Waits between attempts to reach a database that is away: doubling from the first to the last.
 const BACKOFF: Duration = Duration::from_millis(250);
@@ -251,12 +252,14 @@ impl<S: Store> Supervised for StoreActor<S> {
     /// Whether the interrupted commit took place is unknown; repeating it changes nothing.
     fn restarting(&mut self, ctx: &mut Context<Self>) {
         self.linger = None;
-        self.linger_for_more(ctx);
-        if self.committing.is_some() {
-            self.commit(ctx);
-        } else {
-            self.commit_next(ctx);
-        }
+        repair(ctx, |actor, ctx| {
+            actor.linger_for_more(ctx);
+            if actor.committing.is_some() {
+                actor.commit(ctx);
+            } else {
+                actor.commit_next(ctx);
+            }
+        });
     }
 }
 
