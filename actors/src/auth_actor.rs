@@ -20,6 +20,7 @@ use crate::ports::{Platform, PlatformError};
 use crate::rate_limiter::{CoolDown, RateLimiter, acquire_permit};
 use crate::retry_budget::RetryBudget;
 use crate::retry_policy::{Attempts, RetryPolicy, Verdict};
+use crate::supervision::repair;
 
 /// A token is renewed when this share of its life is over, while it still works.
 const RENEW_AT: f64 = 0.9;
@@ -206,7 +207,7 @@ impl<P: Platform> Supervised for AuthActor<P> {
     fn restarting(&mut self, ctx: &mut Context<Self>) {
         self.login_in_progress = false;
         if !self.waiting.is_empty() {
-            self.ensure_login(ctx);
+            repair(ctx, Self::ensure_login);
         }
     }
 }

@@ -32,6 +32,7 @@ use crate::report::{ProblemClass, RequestCounts};
 use crate::settings::{COOL_DOWN_JITTER, LEDGER_RETRY, LONGEST_COOL_DOWN, LONGEST_MEMORY, RateLimit};
 use crate::sliding_log::{Availability, SlidingLog, Slot};
 use crate::stamp_rule::{End, Latencies, StampRule};
+use crate::supervision::repair;
 
 use restamping::Ended;
 
@@ -220,7 +221,7 @@ impl Supervised for RateLimiter {
         if let Some(ledger) = &mut self.ledger {
             ledger.conclude(None);
         }
-        self.serve(ctx);
+        repair(ctx, Self::serve);
     }
 }
 

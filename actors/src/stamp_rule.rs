@@ -155,7 +155,7 @@ impl Latencies {
         let own = self.cautious(latency.saturating_sub(fastest.unwrap_or(latency)));
         let least =
             self.shortest.map_or(Duration::ZERO, |limit| limit.window() / SMALLEST_SPREAD_IN_HINDSIGHT);
-        own.max(least)
+        own.min(self.request_timeout).max(least)
     }
 
     fn cautious(&self, spread: Duration) -> Duration {
@@ -304,6 +304,8 @@ mod tests {
         let mut measured = after(SECOND, [ms(500), ms(510)].repeat(20));
         (0..100).for_each(|_| measured.throttled());
         assert_eq!(measured.rule(LATER), StampRule::Sending { spread: 10 * SECOND });
+        // Nor is one that was never answered.
+        assert_eq!(measured.spread_in_hindsight(Endpoint::Sync, 10 * SECOND), 10 * SECOND);
     }
 
     #[test]

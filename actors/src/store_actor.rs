@@ -2,6 +2,8 @@
 //! after its commit. What it was given is part of its value until then, so neither a panic nor a database that
 //! is away loses a row. A row that the database refuses is found by halving and becomes a dead letter.
 
+mod records;
+
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -15,6 +17,9 @@ use crate::model::{Batch, CampaignId, DeadLetter, FailureClass, Run, SettledCamp
 use crate::ports::{Store, StoreError};
 use crate::progress::ProgressSender;
 use crate::settings::{BatchLimits, DATABASE_PATIENCE};
+use crate::supervision::repair;
+
+use records::Records;
 
 /// Waits between attempts to reach a database that is away: doubling from the first to the last.
 const BACKOFF: Duration = Duration::from_millis(250);
@@ -73,6 +78,7 @@ pub(crate) struct StoreActor<S> {
     linger: Option<SpawnHandle>,
     away: Option<Away>,
     broke: bool,
+    records: Records,
 }
 
 #[derive(Clone, Copy)]
@@ -104,6 +110,7 @@ impl<S: Store> StoreActor<S> {
             linger: None,
             away: None,
             broke: false,
+            records: Records::default(),
         }
     }
 
@@ -251,12 +258,14 @@ impl<S: Store> Supervised for StoreActor<S> {
     /// Whether the interrupted commit took place is unknown; repeating it changes nothing.
     fn restarting(&mut self, ctx: &mut Context<Self>) {
         self.linger = None;
-        self.linger_for_more(ctx);
-        if self.committing.is_some() {
-            self.commit(ctx);
-        } else {
-            self.commit_next(ctx);
-        }
+        repair(ctx, |actor, ctx| {
+            actor.linger_for_more(ctx);
+            if actor.committing.is_some() {
+                actor.commit(ctx);
+            } else {
+                actor.commit_next(ctx);
+            }
+        });
     }
 }
 
@@ -286,24 +295,6 @@ impl<S: Store> Handler<FindSettled> for StoreActor<S> {
         let (store, run) = (self.store.clone(), self.run.clone());
         let find = async move { patiently(async || store.settled(&run, &ids).await).await };
         Box::pin(find.into_actor(self))
-    }
-}
-
-impl<S: Store> Handler<KeepSpent> for StoreActor<S> {
-    type Result = ResponseActFuture<Self, Result<(), StoreError>>;
-
-    fn handle(&mut self, KeepSpent(spent): KeepSpent, _: &mut Context<Self>) -> Self::Result {
-        let (store, run) = (self.store.clone(), self.run.clone());
-        let keep = async move {
-            // Written late, its times are taken from then: later than they were, so the next process waits longer.
-            patiently(async || store.save_spent(&run, &spent).await).await
-        };
-        Box::pin(keep.into_actor(self).map(|kept, actor, _| {
-            if let Err(error) = &kept {
-                actor.break_off(format!("what was spent of the rate limit cannot be recorded: {error}"));
-            }
-            kept
-        }))
     }
 }
 

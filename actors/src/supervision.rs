@@ -83,7 +83,7 @@ impl RestartWindow {
 }
 
 /// Runs an actor that survives its panics. `Supervised::restarting` has to repair the value: futures and timers
-/// of its context are lost, its fields are not.
+/// of its context are lost, its fields are not. What it spawns, it has to spawn in a [`repair`].
 pub(crate) fn guard<A>(
     kind: ActorKind,
     intensity: RestartIntensity,
@@ -148,6 +148,17 @@ impl<A: Supervised + Actor<Context = Context<A>>> Future for Guard<A> {
 }
 
 impl<A: Actor<Context = Context<A>>> Unpin for Guard<A> {}
+
+/// For `Supervised::restarting`: before any mail, but after actix has cleared away what was cancelled just before the
+/// panic. It numbers futures anew after a restart, so one that is spawned earlier may have the number of one that was
+/// cancelled, and is taken for it.
+pub(crate) fn repair<A>(ctx: &mut Context<A>, repair: impl FnOnce(&mut A, &mut Context<A>) + 'static)
+where
+    A: Actor<Context = Context<A>>,
+{
+    let cleared = actix::fut::ready(());
+    ctx.wait(ActorFutureExt::map(cleared, |(), actor, ctx| repair(actor, ctx)));
+}
 
 /// Runs an actor that dies of its panics and may know its own address from birth. The handle yields the panic's
 /// message, or nothing after a normal end.

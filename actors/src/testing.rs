@@ -113,8 +113,21 @@ pub async fn run_with_limiter_panics<P: Platform, S: Store>(
     store: &Rc<S>,
     at: Vec<Duration>,
 ) -> AccountReport {
+    let report = run_disturbed(settings, platform.clone(), store.clone(), at, std::future::pending()).await;
+    assert_all_accounted_for(&report);
+    report
+}
+
+/// [`crate::run`] that nobody watches, with a limiter that panics at these times after its start.
+pub async fn run_disturbed<P: Platform, S: Store>(
+    settings: PipelineSettings,
+    platform: Rc<P>,
+    store: Rc<S>,
+    limiter_panics: Vec<Duration>,
+    shutdown: impl Future<Output = ()> + 'static,
+) -> AccountReport {
     let sabotage = |limiter: &Addr<RateLimiter>| {
-        for after in at {
+        for after in limiter_panics {
             // Weak: sabotage must not keep alive what it breaks.
             let limiter = limiter.downgrade();
             actix::spawn(async move {
@@ -125,10 +138,7 @@ pub async fn run_with_limiter_panics<P: Platform, S: Store>(
             });
         }
     };
-    let (progress, never) = (unwatched(), std::future::pending());
-    let report = run_with(settings, platform.clone(), store.clone(), progress, never, sabotage).await;
-    assert_all_accounted_for(&report);
-    report
+    run_with(settings, platform, store, unwatched(), shutdown, sabotage).await
 }
 
 /// A permit of no limiter, and what is heard with its request's answer.

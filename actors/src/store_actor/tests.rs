@@ -53,6 +53,7 @@ struct NotingStore {
     buried: RefCell<HashSet<u32>>,
     busy: Cell<bool>,
     questions: RefCell<Vec<Instant>>,
+    records: RefCell<Vec<Spent>>,
 }
 
 impl Store for NotingStore {
@@ -119,7 +120,10 @@ impl Store for NotingStore {
         Ok(Spent::default())
     }
 
-    async fn save_spent(&self, _: &Run, _: &Spent) -> Result<(), StoreError> {
+    /// Meets with what the next question would.
+    async fn save_spent(&self, run: &Run, spent: &Spent) -> Result<(), StoreError> {
+        self.settled(run, &[]).await?;
+        self.records.borrow_mut().push(spent.clone());
         Ok(())
     }
 
@@ -165,6 +169,7 @@ impl Scene {
             buried: RefCell::default(),
             busy: Cell::new(false),
             questions: RefCell::default(),
+            records: RefCell::default(),
         });
         let run = Run {
             id: Uuid::nil(),

@@ -1,6 +1,8 @@
 //! Small actors that panic when they are told to.
 
+use std::cell::Cell;
 use std::panic::panic_any;
+use std::rc::Rc;
 
 use super::*;
 use crate::testing::{in_virtual_time, witness};
@@ -105,6 +107,44 @@ fn a_panic_in_a_future_of_the_actor_or_with_an_odd_payload_is_survived_too() {
         assert_eq!(actor.send(Count).await.expect("it is answered").1.len(), 2);
         let causes: Vec<String> = crashes.borrow().iter().map(|crash| crash.cause.clone()).collect();
         assert_eq!(causes, ["in a future", "a panic without a message"]);
+        life.abort();
+    });
+}
+
+/// Cancels a future, panics in the same breath, and spawns another in its repair.
+struct Canceller(Rc<Cell<bool>>);
+
+impl Actor for Canceller {
+    type Context = Context<Self>;
+}
+
+impl Supervised for Canceller {
+    fn restarting(&mut self, ctx: &mut Context<Self>) {
+        repair(ctx, |_, ctx| {
+            ctx.run_later(MS, |actor, _| actor.0.set(true));
+        });
+    }
+}
+
+impl Handler<Order> for Canceller {
+    type Result = ();
+
+    fn handle(&mut self, _: Order, ctx: &mut Context<Self>) {
+        let cancelled = ctx.run_later(MS, |_, _| {});
+        ctx.cancel_future(cancelled);
+        panic!("before the context has seen that");
+    }
+}
+
+#[test]
+fn what_was_cancelled_before_a_panic_is_not_confused_with_what_is_spawned_after_it() {
+    in_virtual_time(async {
+        let (supervisor, _) = witness();
+        let repaired = Rc::new(Cell::new(false));
+        let (actor, life) = guard(ActorKind::RateLimiter, INTENSITY, supervisor, Canceller(repaired.clone()));
+        actor.do_send(Order::Stop);
+        tokio::time::sleep(2 * INTENSITY.backoff).await;
+        assert!(repaired.get());
         life.abort();
     });
 }

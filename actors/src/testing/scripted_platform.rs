@@ -50,6 +50,10 @@ pub enum Play {
     Unauthorized,
     /// 404, 400 and the like.
     Reject,
+    /// The connection breaks before the answer.
+    Disconnect,
+    /// 200, and a body that nobody can read.
+    Garble,
     /// A panic in the client's own code.
     Panic,
 }
@@ -233,6 +237,11 @@ impl ScriptedPlatform {
                 permit.timed_out();
                 return Err(transient(FailureClass::Timeout, "no answer"));
             }
+            Play::Disconnect => {
+                permit.disconnected();
+                return Err(transient(FailureClass::Connection, "the connection broke"));
+            }
+            Play::Garble => (Answer::Failed, Err(transient(FailureClass::Unparsable, "it is no JSON"))),
             Play::Throttle(retry_after) => (Answer::Throttled, Err(PlatformError::Throttled { retry_after })),
             Play::Unauthorized => {
                 (Answer::Unauthorized, Err(PlatformError::Unauthorized { message: "it said 401".into() }))

@@ -99,6 +99,11 @@ impl MockPlatform {
         routes::lock(&self.platform).stats()
     }
 
+    /// From now on nothing goes wrong any more: no 503, no hang, no fault. Limits, latencies and campaigns stay.
+    pub fn calm(&self) {
+        routes::lock(&self.platform).calm();
+    }
+
     /// Closes every connection, also the hung ones, ends the thread and says what it has seen.
     pub fn stop(mut self) -> Stats {
         self.halt();

@@ -30,6 +30,8 @@ pub struct Stats {
     pub campaigns_synced: u64,
     /// How often the campaign was carried out that was carried out most. 1 is once each, 0 is none.
     pub most_syncs_of_one_campaign: u64,
+    /// How often campaigns were carried out, all of them together.
+    pub syncs_carried_out: u64,
     /// Distinct `Idempotency-Key`s of the syncs that spent a permit, clients apart.
     pub idempotency_keys: u64,
     /// Campaigns whose syncs came under more than one of them.
@@ -38,6 +40,8 @@ pub struct Stats {
     pub keys_of_several_campaigns: u64,
     /// Connections accepted.
     pub connections: u64,
+    /// Requests that are being answered, or hung, at present.
+    pub in_flight: u64,
     /// The largest number of requests that were being answered, or hung, at the same time.
     pub most_in_flight: u64,
 }
@@ -232,10 +236,12 @@ pub(crate) fn collect<'a>(
         busiest_windows: Vec::new(),
         campaigns_synced: 0,
         most_syncs_of_one_campaign: 0,
+        syncs_carried_out: 0,
         idempotency_keys: 0,
         campaigns_under_several_keys: 0,
         keys_of_several_campaigns: 0,
         connections: tally.connections,
+        in_flight: tally.in_flight,
         most_in_flight: tally.most_in_flight,
     };
     for ((endpoint, outcome), count) in &tally.requests {
@@ -256,6 +262,7 @@ pub(crate) fn collect<'a>(
         for syncs in client.campaigns.values() {
             stats.campaigns_synced += u64::from(syncs.carried_out > 0);
             stats.most_syncs_of_one_campaign = stats.most_syncs_of_one_campaign.max(syncs.carried_out.into());
+            stats.syncs_carried_out += u64::from(syncs.carried_out);
             stats.campaigns_under_several_keys += u64::from(syncs.several_keys);
         }
         stats.idempotency_keys += client.keys.len() as u64;

@@ -117,3 +117,23 @@ fn a_question_does_not_keep_commits_waiting() {
         assert_eq!(question.await, Ok(Ok(vec![])));
     });
 }
+
+#[test]
+fn of_the_records_that_wait_for_the_database_only_the_newest_is_kept() {
+    in_virtual_time(async {
+        let scene = Scene::new(1, |n| if n < 6 { Fate::Away } else { Fate::Well });
+        let record = |leased| Spent { leased: (SECOND, leased), ..Spent::default() };
+        let old = scene.actor.send(KeepSpent(record(1)));
+        // While the first waits for its next attempt, which would come after the second's.
+        let new = async {
+            sleep(SECOND).await;
+            scene.actor.send(KeepSpent(record(2))).await
+        };
+        let (old, new) = tokio::join!(old, new);
+        assert!(matches!(old, Ok(Err(_))), "{old:?}");
+        assert_eq!(new, Ok(Ok(())));
+        sleep(60 * SECOND).await;
+        assert_eq!(*scene.store.records.borrow(), [record(2)]);
+        assert!(scene.alarms.borrow().is_empty(), "nothing is wrong with that");
+    });
+}

@@ -25,16 +25,32 @@ async fn what_was_seen_is_what_is_told() {
         "busiest_windows": [{ "client": "c", "limit": 8, "window_seconds": 3600.0, "most_accepted": 8 }],
         "campaigns_synced": 4,
         "most_syncs_of_one_campaign": 2,
+        "syncs_carried_out": 6,
         "idempotency_keys": 4,
         "campaigns_under_several_keys": 1,
         "keys_of_several_campaigns": 1,
         "connections": 1,
+        // The one that asks.
+        "in_flight": 1,
         "most_in_flight": 1,
     });
     assert_eq!(over_http, expected);
     let mut at_the_end = expected;
     at_the_end["requests"]["stats"] = json!({ "200": 1 });
+    at_the_end["in_flight"] = json!(0);
     assert_eq!(json!(platform.stop()), at_the_end);
+}
+
+#[tokio::test]
+async fn a_platform_that_is_calmed_fails_no_more() {
+    let platform = platform(|settings| {
+        settings.error_rate = 1.0;
+        settings.list_error_every = Some(1);
+    });
+    let mut client = Client::login(&platform, "c").await;
+    assert_eq!((client.list("").await.status, client.sync(1).await.status), (503, 503));
+    platform.calm();
+    assert_eq!((client.list("").await.status, client.sync(1).await.status), (200, 200));
 }
 
 #[tokio::test]
