@@ -1,5 +1,5 @@
 //! `cargo bench --bench chaos`: many scenarios of faults, each drawn from a seed, and what holds in spite of them.
-//! In virtual time, or `--real` against HTTP and PostgreSQL. `benches/README.md` says what it draws and what it checks.
+//! In virtual time, or `--real` against HTTP and PostgreSQL. `benches/chaos/README.md` says what it draws and what it checks.
 
 #[path = "chaos/mod.rs"]
 mod chaos;
@@ -11,7 +11,7 @@ use clap::Parser;
 
 use crate::chaos::summary::summary;
 use crate::chaos::tally::Tally;
-use crate::chaos::{seed_of_run, virtual_time};
+use crate::chaos::{real, seed_of_run, virtual_time};
 
 /// Runs scenarios of panics, platform faults, database outages and kills, and checks that nothing is lost
 #[derive(Parser)]
@@ -23,6 +23,9 @@ struct Args {
     /// Of the first scenario; a random one by default, which is printed
     #[arg(long)]
     seed: Option<u64>,
+    /// The binary, HTTP and a PostgreSQL that is thrown away, in some ten seconds each
+    #[arg(long)]
+    real: bool,
     /// cargo says it to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -36,19 +39,27 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     chaos::failure::be_quiet_about_scripted_panics();
     let first = args.seed.unwrap_or_else(rand::random);
-    let mut tally = Tally::default();
-    let mut failed = 0;
+    let (mut tally, mut failed, mut trace) = (Tally::default(), 0, 0);
     for number in 0..args.runs {
         let seed = seed_of_run(first, number);
-        match virtual_time::run(seed) {
-            Ok(course) => tally.add(&course.tally),
+        let outcome = match args.real {
+            true => real::run(seed),
+            false => virtual_time::run(seed).map(|course| {
+                trace ^= course.trace;
+                course.tally
+            }),
+        };
+        match outcome {
+            Ok(run) => tally.add(&run),
             Err(failure) => {
                 failed += 1;
                 say(&failure);
             }
         }
     }
-    say(&format!("{} runs from seed {first}, {failed} failed", args.runs));
+    let kind =
+        if args.real { "real runs".to_owned() } else { format!("runs in virtual time (trace {trace:016x})") };
+    say(&format!("{} {kind} from seed {first}, {failed} failed", args.runs));
     say(&summary(&tally));
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

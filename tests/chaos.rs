@@ -1,4 +1,4 @@
-//! A short campaign of faults; `cargo bench --bench chaos` is the long one, and `benches/README.md` says what both check.
+//! A short campaign of faults; `cargo bench --bench chaos` is the long one, and `benches/chaos/README.md` says what both check.
 
 #[path = "../benches/chaos/mod.rs"]
 mod chaos;
@@ -6,11 +6,18 @@ mod chaos;
 use chaos::failure::be_quiet_about_scripted_panics;
 use chaos::summary::summary;
 use chaos::tally::Tally;
-use chaos::{seed_of_run, virtual_time};
+use chaos::{real, seed_of_run, virtual_time};
 
 #[track_caller]
 fn holds(seed: u64) -> virtual_time::Course {
     virtual_time::run(seed).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// With two kills, a process that sleeps until it is overtaken, and a database that crashes twice.
+#[test]
+fn the_binary_is_killed_in_mid_run_and_nothing_is_lost_or_sent_too_early() {
+    let tally = real::run(5).unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(tally.cuts > 0, "{}", summary(&tally));
 }
 
 /// Twenty that are always the same, and together have seen everything; four that are new each time.
