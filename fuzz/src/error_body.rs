@@ -2,6 +2,8 @@
 //! spelling the platform echoes it. The input's first line is the status, the rest is the body; in it, `{{password}}`,
 //! `{{token}}` and `{{basic}}` stand for the secrets, and a spelling may be named as in `{{password:json}}`.
 
+use std::sync::LazyLock;
+
 use actors::ports::PlatformError;
 use campaign_sync::platform::fuzzing;
 
@@ -29,20 +31,19 @@ const SPELLINGS: [Spelling; 5] = [
     (":escaped", |secret| quoted(secret, |c| Some(escaped(c).to_uppercase().replace("\\U", "\\u")))),
 ];
 
+/// What stands for each secret in each spelling, and what it stands for.
+static SPELT: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
+    let all = SECRETS.iter().flat_map(|secret| SPELLINGS.iter().map(move |spelling| (secret, spelling)));
+    all.map(|((name, secret), (how, spell))| (format!("{{{{{name}{how}}}}}"), spell(secret))).collect()
+});
+
 /// Asserts it of one answer.
 pub fn holds(input: &[u8]) {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let status =
         std::str::from_utf8(&input[..end]).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(500);
     let template = String::from_utf8_lossy(input.get(end + 1..).unwrap_or_default());
-    let spelt = || {
-        SECRETS.iter().flat_map(|(name, secret)| {
-            SPELLINGS
-                .iter()
-                .map(move |(spelling, spell)| (format!("{{{{{name}{spelling}}}}}"), spell(secret)))
-        })
-    };
-    let body = spelt().fold(template.into_owned(), |body, (place, secret)| body.replace(&place, &secret));
+    let body = SPELT.iter().fold(template.into_owned(), |body, (place, secret)| body.replace(place, secret));
     let secrets = SECRETS.map(|(_, secret)| secret);
     let mut messages = vec![fuzzing::unpromised(&body, body.as_bytes(), &secrets)];
     match fuzzing::refusal(status, &[], body.as_bytes(), &secrets) {
@@ -54,8 +55,8 @@ pub fn holds(input: &[u8]) {
     }
     for message in messages {
         assert_printable(&message, MESSAGE);
-        for (place, secret) in spelt() {
-            assert!(!message.contains(&secret), "{place} is shown: {message}");
+        for (place, secret) in SPELT.iter() {
+            assert!(!message.contains(secret), "{place} is shown: {message}");
         }
     }
 }
