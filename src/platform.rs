@@ -7,6 +7,9 @@
 mod client;
 mod endpoints;
 mod exchange;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod quota_signals;
 mod retry_hint;
 mod scrub;

@@ -9,6 +9,9 @@ mod database_url;
 mod dead_letters;
 mod error;
 mod finish;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod migrations;
 mod ownership;
 mod reading;

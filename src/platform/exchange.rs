@@ -155,21 +155,28 @@ impl Exchange {
             }
             Err(error) => {
                 permit.answered(Answer::Failed);
-                let mut message = format!(
-                    "{what} answered {status} with what the API does not promise: {}",
-                    secrets.scrub(&error)
-                );
-                if !confidential {
-                    message.push_str(&said(&body, &secrets));
-                }
-                transient(FailureClass::Unparsable, message)
+                let body = (!confidential).then_some(&*body);
+                transient(FailureClass::Unparsable, unpromised(&what, status, &error, body, &secrets))
             }
         }
     }
 }
 
+/// What is wrong with an answer whose status is a success; without its body where that is confidential.
+pub(super) fn unpromised(
+    what: &str,
+    status: StatusCode,
+    error: &str,
+    body: Option<&[u8]>,
+    secrets: &Secrets,
+) -> String {
+    let said = body.map(|body| said(body, secrets)).unwrap_or_default();
+    let error = secrets.scrub(error);
+    format!("{what} answered {status} with what the API does not promise: {error}{said}")
+}
+
 /// An answer whose status is not a success.
-fn refusal(
+pub(super) fn refusal(
     verdict: Verdict,
     what: &str,
     status: StatusCode,

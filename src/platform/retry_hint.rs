@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::wire::object;
+
 /// A longer wait is taken for a mistake of the platform: its windows are minutes, at most a day.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -32,7 +34,7 @@ fn in_body(body: &[u8]) -> Option<Duration> {
         #[serde(borrow)]
         retry_after: &'a RawValue,
     }
-    let text = serde_json::from_slice::<Hint<'_>>(body).ok()?.retry_after.get();
+    let text = object::<Hint<'_>>(std::str::from_utf8(body).ok()?).ok()?.retry_after.get();
     match serde_json::from_str::<String>(text) {
         Ok(string) => seconds(&string),
         Err(_) => seconds(text),
@@ -86,6 +88,7 @@ mod tests {
             (None, None, r#"{"retry_after": null}"#, None),
             (None, None, r#"{"retry_after": [60]}"#, None),
             (None, None, r#"{"retry_after": "later"}"#, None),
+            (None, None, "[60]", None),
             (None, None, "<html>slow down</html>", None),
             (None, None, "", None),
             // A header that cannot be read does not hide the body's hint; one that can goes before it.

@@ -2,29 +2,83 @@
 
 /// A message's quotation: enough to recognise an error page by, short enough for a log line.
 const SNIPPET_CHARS: usize = 200;
+/// Stands for a secret.
+const HIDDEN: &str = "[secret]";
 
 /// The secrets of one request. A platform may echo any of them in an error body.
 pub(super) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Each is hidden as it is and as JSON spells it.
+    /// Each is hidden as it is and however JSON spells it: platforms write `/` as `\/`, and `é` as `\u00e9`.
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut spellings = Vec::new();
-        for secret in secrets.into_iter().filter(|secret| !secret.is_empty()) {
-            spellings.push(secret.to_owned());
-            let quoted = serde_json::Value::from(secret).to_string();
-            spellings.push(quoted[1..quoted.len() - 1].to_owned());
-        }
+        let mut secrets: Vec<_> =
+            secrets.into_iter().filter(|secret| !secret.is_empty()).map(str::to_owned).collect();
         // The longest first: a secret that contains another is hidden whole.
-        spellings.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
-        Self(spellings)
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(secrets)
     }
 
-    /// Hides the secrets before it cuts, so that no half of one stays.
+    /// Hides the secrets before it cuts, so that no half of one stays. It looks no further than what is shown, as a body
+    /// can be as large as a page.
     pub(super) fn scrub(&self, text: &str) -> String {
-        let hidden = self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "[secret]"));
+        let (mut hidden, mut chars) = (String::new(), 0);
+        let mut rest = text.trim();
+        // A space at the end would be trimmed, and with it the sign that there was more.
+        while chars <= SNIPPET_CHARS || hidden.ends_with(char::is_whitespace) {
+            let Some(first) = rest.chars().next() else { break };
+            if let Some(after) = self.0.iter().find_map(|secret| after(rest, secret)) {
+                hidden.push_str(HIDDEN);
+                chars += HIDDEN.len();
+                rest = after;
+            } else {
+                hidden.push(first);
+                chars += 1;
+                rest = &rest[first.len_utf8()..];
+            }
+        }
         snippet(&hidden)
     }
+}
+
+/// What follows the secret that the text begins with, as it is or as JSON spells it.
+fn after<'a>(text: &'a str, secret: &str) -> Option<&'a str> {
+    text.strip_prefix(secret).or_else(|| {
+        secret.chars().try_fold(text, |rest, wanted| {
+            unescaped(rest).and_then(|(char, rest)| (char == wanted).then_some(rest))
+        })
+    })
+}
+
+/// The first character of what stands within a JSON string, and the rest.
+fn unescaped(text: &str) -> Option<(char, &str)> {
+    let mut chars = text.chars();
+    let char = match chars.next()? {
+        '\\' => match chars.next()? {
+            'u' => return in_hexadecimal(chars.as_str()),
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            char => char,
+        },
+        char => char,
+    };
+    Some((char, chars.as_str()))
+}
+
+/// What follows `\u`: four digits, or twice four for a character beyond 16 bits.
+fn in_hexadecimal(text: &str) -> Option<(char, &str)> {
+    fn unit(text: &str) -> Option<(u16, &str)> {
+        let (digits, rest) = text.split_at_checked(4)?;
+        Some((u16::from_str_radix(digits, 16).ok()?, rest))
+    }
+    let (first, rest) = unit(text)?;
+    if let Some(char) = char::from_u32(u32::from(first)) {
+        return Some((char, rest));
+    }
+    let (second, rest) = unit(rest.strip_prefix("\\u")?)?;
+    Some((char::decode_utf16([first, second]).next()?.ok()?, rest))
 }
 
 /// The beginning of a text, on one line.
@@ -57,6 +111,34 @@ mod tests {
     fn a_secret_is_hidden_in_its_json_spelling_too() {
         let secrets = Secrets::new([r#"pass"word""#]);
         assert_eq!(secrets.scrub(r#"{"password":"pass\"word\""}"#), r#"{"password":"[secret]"}"#);
+        let secrets = Secrets::new(["a/ö\n🦀\\"]);
+        for spelling in [
+            "a/ö\n🦀\\",
+            r"a/ö\n🦀\\",
+            r"a\/\u00f6\n\ud83e\udd80\\",
+            r"\u0061\u002F\u00F6\u000a\uD83E\uDD80\u005c",
+        ] {
+            assert_eq!(
+                secrets.scrub(&format!(r#"{{"password":"{spelling}"}}"#)),
+                r#"{"password":"[secret]"}"#
+            );
+        }
+        for other in [r"a\/\u00f", r"a\/\u00f7", r"a/ö\n\ud83e", r"a/ö\n\ud83e\u0041\\", "a\\"] {
+            assert_eq!(secrets.scrub(other), other);
+        }
+    }
+
+    #[test]
+    fn where_there_is_more_than_is_shown_it_says_so() {
+        for more in [
+            "x".repeat(1000),
+            format!("{}{}x", "x".repeat(SNIPPET_CHARS), " ".repeat(1000)),
+            "s".repeat(1000),
+        ] {
+            assert!(Secrets::new(["sss"]).scrub(&more).ends_with('…'), "{more}");
+        }
+        let whole = "x".repeat(SNIPPET_CHARS);
+        assert_eq!(Secrets::new(["sss"]).scrub(&format!(" {whole}  ")), whole);
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub(super) fn login(body: &[u8]) -> Result<Login, String> {
         #[serde(borrow)]
         expires_in: Option<&'a RawValue>,
     }
-    let Body { access_token, expires_in } = serde_json::from_slice(body)
+    let text = std::str::from_utf8(body).map_err(|_| "not a JSON object in UTF-8")?;
+    let Body { access_token, expires_in } = object(text)
         .map_err(|error| format!("not a JSON object (line {}, column {})", error.line(), error.column()))?;
     let token = access_token.ok_or("`access_token` is missing")?;
     let token: String = serde_json::from_str(token.get()).map_err(|_| "`access_token` is not a string")?;
@@ -63,7 +64,8 @@ pub(super) fn page(body: &[u8]) -> Result<Page, String> {
     struct Body<'a> {
         #[serde(borrow)]
         data: Vec<&'a RawValue>,
-        pagination: Pagination,
+        #[serde(borrow)]
+        pagination: &'a RawValue,
     }
     #[derive(Deserialize)]
     struct Pagination {
@@ -72,7 +74,9 @@ pub(super) fn page(body: &[u8]) -> Result<Page, String> {
     }
     // Read as text first: serde_json looks at the encoding of the strings that it unpacks, not of the rest.
     let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
-    let Body { data, pagination } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let Body { data, pagination } = object(text).map_err(|error| error.to_string())?;
+    let pagination: Pagination =
+        object(pagination.get()).map_err(|error| format!("`pagination`: {error}"))?;
     Ok(Page {
         entries: data.into_iter().map(entry::listed).collect(),
         has_more: pagination.has_more,
@@ -100,7 +104,7 @@ pub(super) fn synced_at(body: &[u8], wanted: &CampaignId) -> Result<std::time::S
         synced_at: Option<&'a RawValue>,
     }
     let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
-    let body: Body<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let body: Body<'_> = object(text).map_err(|error| error.to_string())?;
     if !body.success {
         return Err("`success` is false".to_owned());
     }
@@ -109,6 +113,16 @@ pub(super) fn synced_at(body: &[u8], wanted: &CampaignId) -> Result<std::time::S
         return Err(format!("`campaign_id` is that of another campaign, {:?}", id.as_str()));
     }
     value::time("synced_at", body.synced_at)
+}
+
+/// The fields of an object. serde alone reads a list, too, as the fields in their order.
+pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> serde_json::Result<T> {
+    if !json.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+        // What is no JSON at all is said first.
+        return serde_json::from_str::<&RawValue>(json)
+            .and_then(|_| Err(serde::de::Error::custom("it is not a JSON object")));
+    }
+    serde_json::from_str(json)
 }
 
 #[cfg(test)]

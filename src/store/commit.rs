@@ -125,21 +125,7 @@ async fn store_campaigns(
     synced: &[&SyncedCampaign],
 ) -> Result<(), Failure> {
     for synced in synced {
-        let campaign = &synced.campaign;
-        if !storable::holds(campaign.created_at) || !storable::holds(synced.synced_at) {
-            let message =
-                format!("campaign {}: created_at or synced_at is beyond a timestamp's range", campaign.id);
-            return Err(Failure::Store(StoreError::Refused(message)));
-        }
-        for (field, text) in [("name", &campaign.name), ("status", &campaign.status)] {
-            if text.contains('\0') {
-                let message = format!(
-                    "campaign {}: its {field} holds a NUL (0x00), which PostgreSQL cannot hold",
-                    campaign.id
-                );
-                return Err(Failure::Store(StoreError::Refused(message)));
-            }
-        }
+        storable::campaign(synced).map_err(|why| Failure::Store(StoreError::Refused(why)))?;
     }
     let column = |text: fn(&SyncedCampaign) -> &str| synced.iter().map(|s| text(s)).collect::<Vec<_>>();
     let count = |number: fn(&SyncedCampaign) -> i64| synced.iter().map(|s| number(s)).collect::<Vec<_>>();

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
+use actors::model::SyncedCampaign;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -20,6 +21,24 @@ const EARLIEST: Duration = Duration::from_micros(211_813_488_000_000_000);
 const LATEST: Duration = Duration::from_micros(9_223_371_331_200_000_000 - 1);
 /// 2000-01-01 UTC, from which PostgreSQL counts.
 const POSTGRES_EPOCH: Duration = Duration::from_secs(946_684_800);
+
+/// Refuses a campaign that cannot be stored as received, and says why. Its id is quoted, as it may hold what a terminal
+/// obeys.
+pub(super) fn campaign(synced: &SyncedCampaign) -> Result<(), String> {
+    let campaign = &synced.campaign;
+    let id = campaign.id.as_str();
+    if !holds(campaign.created_at) || !holds(synced.synced_at) {
+        return Err(format!("campaign {id:?}: created_at or synced_at is beyond a timestamp's range"));
+    }
+    for (field, text) in [("name", &campaign.name), ("status", &campaign.status)] {
+        if text.contains('\0') {
+            return Err(format!(
+                "campaign {id:?}: its {field} holds a NUL (0x00), which PostgreSQL cannot hold"
+            ));
+        }
+    }
+    Ok(())
+}
 
 /// The text with each U+0000 replaced by U+2400.
 pub(super) fn text(text: &str) -> Cow<'_, str> {

@@ -6,7 +6,7 @@ use actors::model::{Campaign, CampaignId, Listed};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::value;
+use super::{object, value};
 use crate::platform::scrub::snippet;
 
 /// The fields as raw JSON: each is looked at on its own, so that the message names the one that is wrong.
@@ -33,11 +33,7 @@ struct Fields<'a> {
 /// Any JSON value becomes an entry; none is lost.
 pub(super) fn listed(json: &RawValue) -> Listed {
     let payload = json.get();
-    // serde would read a list as the fields in their order.
-    if !payload.starts_with('{') {
-        return malformed(None, "a campaign must be a JSON object", payload);
-    }
-    let fields = match serde_json::from_str::<Fields<'_>>(payload) {
+    let fields = match object::<Fields<'_>>(payload) {
         Ok(fields) => fields,
         Err(error) => return malformed(None, &error.to_string(), payload),
     };

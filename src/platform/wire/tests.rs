@@ -71,6 +71,8 @@ fn a_page_without_its_parts_does_not_parse() {
         "<html></html>",
         r#"{"data":[]}"#,
         r#"{"pagination":{"has_more":false}}"#,
+        r#"[[],{"has_more":false}]"#,
+        r#"{"data":[],"pagination":[false,0]}"#,
         r#"{"data":[],"pagination":{}}"#,
         r#"{"data":[],"pagination":null}"#,
         r#"{"data":[],"pagination":{"has_more":"no"}}"#,
@@ -219,6 +221,7 @@ fn a_login_without_a_token_is_an_error_that_quotes_nothing() {
     for body in [
         "SECRET",
         r#"["SECRET"]"#,
+        r#"["SECRET",60]"#,
         r#"{"token":"SECRET"}"#,
         r#"{"access_token":""}"#,
         r#"{"access_token":{"value":"SECRET"}}"#,
@@ -252,6 +255,7 @@ fn a_sync_answer_must_be_a_success_about_the_same_campaign() {
         (answer.replace("synced_at", "at"), "`synced_at` is missing"),
         (answer.replace('}', ""), "EOF"),
         ("{}".to_owned(), "missing field `success`"),
+        (r#"[true,"42","2024-01-02T03:04:05Z"]"#.to_owned(), "not a JSON object"),
     ] {
         let error = at(&wrong).unwrap_err();
         assert!(error.contains(says), "{error}");

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| campaign_sync_fuzz::auth_answer::holds(input));
