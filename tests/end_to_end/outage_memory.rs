@@ -15,7 +15,7 @@ const BATCH: u64 = 500;
 const CONCURRENCY: u64 = 16;
 
 /// In KiB, over the peak from before the first outage: two batches at less than 1 KiB a campaign, those that a statement
-/// copies while it is tried, and as much again for what the allocator keeps. A copy kept for each try would be more.
+/// copies while it is tried, and as much again for what the allocator keeps.
 const MOST_GROWTH: u64 = 4 * 1024;
 
 #[test]

@@ -73,6 +73,55 @@ fn a_table_that_is_dropped_under_a_run_is_named_with_what_to_do() {
     };
     let message = of("store_failed");
     assert!(message.contains("\"dead_letters\" does not exist"), "{message}");
-    assert!(message.contains("campaign-sync migrate"), "{message}");
+    assert!(message.contains("restore it from a backup"), "{message}");
     assert!(of("left_to_do").contains("are left to do"), "{account}");
+}
+
+/// What a server answers to whoever wants to add to this table.
+fn full_disk(database: &Postgres, table: &str) {
+    let cause = "could not extend file \"base/16384/16385\": No space left on device";
+    database.execute(&format!(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN RAISE EXCEPTION '{cause}' USING ERRCODE = '53100'; END $$;
+         CREATE TRIGGER full_disk BEFORE INSERT ON {table} EXECUTE FUNCTION full_disk()"
+    ));
+}
+
+#[test]
+fn a_disk_that_is_full_for_a_while_is_named_and_waited_for() {
+    let (platform, database) = (platform(), Postgres::durable());
+    let mut running = Running::start(&platform, &database, WITH);
+    running.stored(&database, 50);
+    full_disk(&database, "campaigns");
+    running.says("the server's disk is full: free space on it");
+    database.execute("DROP TRIGGER full_disk ON campaigns");
+    let (code, account) = running.outcome();
+    assert_eq!((code, database.count("campaigns")), (0, CAMPAIGNS), "{account}");
+    assert_eq!(platform.stats().most_syncs_of_one_campaign, 1);
+}
+
+#[test]
+fn a_run_that_is_stopped_while_the_disk_is_full_ends_and_the_next_does_the_rest() {
+    let (platform, database) = (platform(), Postgres::durable());
+    let mut running = Running::start(&platform, &database, WITH);
+    running.stored(&database, 50);
+    full_disk(&database, "campaigns");
+    running.says("the server's disk is full");
+    running.terminate();
+    let (code, account) = running.outcome();
+    assert_eq!((code, &account["status"]), (130, &"interrupted".into()), "{account}");
+    database.execute("DROP TRIGGER full_disk ON campaigns");
+    let (code, account) = Running::start(&platform, &database, WITH).outcome();
+    assert_eq!((code, database.count("campaigns")), (0, CAMPAIGNS), "{account}");
+}
+
+#[test]
+fn a_disk_that_is_full_when_a_run_begins_is_named_and_nothing_is_sent() {
+    let (platform, database) = (platform(), Postgres::durable());
+    full_disk(&database, "sync_runs");
+    let (code, account) = Running::start(&platform, &database, WITH).outcome();
+    assert_eq!((code, &account["problems"][0]["class"]), (1, &"store_failed".into()), "{account}");
+    let message = account["problems"][0]["message"].as_str().expect("a text");
+    assert!(message.contains("the server's disk is full: free space on it"), "{message}");
+    assert_eq!(platform.stats().connections, 0);
 }

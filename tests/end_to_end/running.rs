@@ -51,6 +51,12 @@ impl Running {
         peak.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
+    /// As an operator stops it.
+    pub(crate) fn terminate(&self) {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+    }
+
     /// Its exit code and the account's report.
     pub(crate) fn outcome(mut self) -> (i32, Value) {
         // Nobody who writes a log waits for its reader.
