@@ -30,6 +30,18 @@ impl Database {
         Self::in_private(private, name).await
     }
 
+    /// As [`Self::open`], and it is an error that says what to do where the schema is not the one that this program knows.
+    pub async fn open_current(config: &DatabaseConfig, name: &str) -> anyhow::Result<Self> {
+        let database = Self::open(config, name).await?;
+        match database.store.require_current_schema().await {
+            Ok(()) => Ok(database),
+            Err(error) => {
+                database.close().await;
+                Err(error.into())
+            }
+        }
+    }
+
     /// As [`Self::open`], but makes nothing: none where there is no such database in a private cluster yet.
     pub async fn open_existing(config: &DatabaseConfig, name: &str) -> anyhow::Result<Option<Self>> {
         if config.url.is_some() {
@@ -58,18 +70,6 @@ impl Database {
             info!(migrations = applied.join(", "), "migrated");
         }
         Ok(applied)
-    }
-
-    /// An error that says what to do, unless the schema is the one that this program knows.
-    pub async fn require_current_schema(&self) -> anyhow::Result<()> {
-        let pending = self.store.schema_state().await?.pending;
-        anyhow::ensure!(
-            pending.is_empty(),
-            "the schema of {} is not up to date ({} not applied): run `campaign-sync migrate`",
-            self.store.database(),
-            pending.join(", ")
-        );
-        Ok(())
     }
 
     /// For a person who wants to look at a private database after the command has ended.

@@ -124,6 +124,11 @@ impl PgStore {
         .await
     }
 
+    /// An error that says what to do, unless the schema is the one that this program knows.
+    pub async fn require_current_schema(&self) -> Result<(), StoreError> {
+        self.schema_state().await?.require_current(&self.database)
+    }
+
     /// The newest runs first; of all accounts where none is named.
     pub async fn recent_runs(&self, account: Option<&str>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
         self.with("read the runs from", async |session| reading::recent_runs(session, account, limit).await)

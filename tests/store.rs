@@ -1202,7 +1202,7 @@ async fn a_user_without_rights_can_use_a_migrated_schema_and_learns_what_is_miss
 }
 
 #[tokio::test]
-async fn a_missing_table_says_to_migrate() {
+async fn a_missing_table_is_named_with_what_brings_it_back() {
     let database = Database::without_tables().await;
     let run = no_run();
     for message in [
@@ -1212,11 +1212,57 @@ async fn a_missing_table_says_to_migrate() {
         broken(database.store.recent_runs(None, 1).await),
     ] {
         assert!(
-            message.contains("does not exist") && message.contains("run `campaign-sync migrate`"),
+            message.contains("does not exist") && message.contains("restore it from a backup"),
             "{message}"
         );
         assert!(message.contains(r#"database "ads""#), "{message}");
     }
+}
+
+#[tokio::test]
+async fn a_schema_is_current_only_with_all_of_its_tables() {
+    let database = Database::without_tables().await;
+    let message = broken(database.store.require_current_schema().await);
+    assert!(message.contains("no tables") && message.contains("run `campaign-sync migrate`"), "{message}");
+    database.store.migrate().await.unwrap();
+    assert_eq!(database.store.require_current_schema().await, Ok(()));
+    database.sql.batch_execute("DELETE FROM refinery_schema_history WHERE version = 10").await.unwrap();
+    let message = broken(database.store.require_current_schema().await);
+    assert!(message.contains("V10__removed") && message.contains("run `campaign-sync migrate`"), "{message}");
+}
+
+#[tokio::test]
+async fn a_table_that_is_lost_is_named_before_anything_is_done() {
+    let database = Database::new().await;
+    let tables = "SELECT string_agg(tablename, ' ' ORDER BY tablename) FROM pg_tables \
+                  WHERE schemaname = 'public' AND tablename <> 'refinery_schema_history'";
+    for table in database.text(tables).await.split(' ') {
+        database.sql.batch_execute(&format!("ALTER TABLE {table} RENAME TO elsewhere")).await.unwrap();
+        for message in
+            [broken(database.store.require_current_schema().await), broken(database.store.migrate().await)]
+        {
+            assert!(message.contains(&format!("but {table} is not there")), "{message}");
+            assert!(message.contains("restore it from a backup"), "{message}");
+        }
+        database.sql.batch_execute(&format!("ALTER TABLE elsewhere RENAME TO {table}")).await.unwrap();
+    }
+    assert_eq!(database.store.require_current_schema().await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_waited_for_and_says_what_it_is() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                RAISE EXCEPTION 'could not extend file \"base/5/1259\": No space left on device' USING ERRCODE = '53100'; \
+                END $$; \
+                CREATE TRIGGER full_disk BEFORE INSERT ON campaigns EXECUTE FUNCTION full_disk()";
+    database.sql.batch_execute(full).await.unwrap();
+    let message = unavailable(database.store.commit(&run, &batch([campaign("c1")])).await);
+    assert!(message.contains("No space left on device"), "{message}");
+    assert!(message.contains("the server's disk is full: free space on it"), "{message}");
+    database.sql.batch_execute("DROP TRIGGER full_disk ON campaigns").await.unwrap();
+    database.commit(&run, &batch([campaign("c1")])).await;
 }
 
 #[tokio::test]

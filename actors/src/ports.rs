@@ -126,13 +126,13 @@ pub trait Store: 'static {
 /// Why the store failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StoreError {
-    /// The database is away or busy: the same again later will do.
+    /// The database is away, busy or full: the same again later will do.
     #[error("{0}")]
     Unavailable(String),
     /// Something in this batch cannot be stored; a smaller one can.
     #[error("{0}")]
     Refused(String),
-    /// Someone has to act: a missing table, a missing right, a full disk.
+    /// Someone has to act: a missing table, a missing right.
     #[error("{0}")]
     Broken(String),
 }

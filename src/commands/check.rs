@@ -55,11 +55,8 @@ async fn database(url: &DatabaseUrl) -> Vec<(&'static str, Finding)> {
         Ok(store) => store,
         Err(error) => return vec![("database", Err(error.to_string()))],
     };
-    let schema = match store.schema_state().await {
-        Ok(state) if state.pending.is_empty() => Ok("up to date".to_owned()),
-        Ok(state) => Err(format!("{} not applied: run `campaign-sync migrate`", state.pending.join(", "))),
-        Err(error) => Err(error.to_string()),
-    };
+    let schema = store.require_current_schema().await;
+    let schema = schema.map(|()| "up to date".to_owned()).map_err(|error| error.to_string());
     vec![("database", Ok(format!("connected to {url}"))), ("schema", schema)]
 }
 

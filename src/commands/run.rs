@@ -58,6 +58,6 @@ async fn open(config: &RunConfig) -> anyhow::Result<Database> {
     if config.migrate {
         database.migrate().await?;
     }
-    database.require_current_schema().await?;
+    database.store.require_current_schema().await?;
     Ok(database)
 }

@@ -13,7 +13,7 @@ use crate::store::RunRow;
 
 /// Lists them.
 pub async fn run(config: RunsConfig) -> anyhow::Result<ExitCode> {
-    let database = Database::open(&config.database, database::PRIVATE).await?;
+    let database = Database::open_current(&config.database, database::PRIVATE).await?;
     let account = config.account.as_ref().map(|account| account.as_str());
     let runs = database.store.recent_runs(account, config.limit).await?;
     let text = match config.report {

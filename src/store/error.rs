@@ -47,6 +47,14 @@ pub(super) fn broken(database: &DatabaseUrl, doing: &str, cause: &str, advice: &
     StoreError::Broken(sentence(database, doing, cause, advice))
 }
 
+/// Tables are not there although the migrations that make them are applied.
+pub(super) fn lost(database: &DatabaseUrl, tables: &str) -> StoreError {
+    broken(database, "use", &format!("its migrations are applied, but {tables} is not there"), LOST)
+}
+
+/// Every command looks at the schema first, so what is missing later was there.
+const LOST: &str = "it was there before, so somebody has removed it: restore it from a backup, because \
+                    `campaign-sync migrate` does not make again what it has made once";
 const REACHABLE: &str = "check that the server runs and can be reached from here";
 
 fn sentence(database: &DatabaseUrl, doing: &str, cause: impl Display, advice: &str) -> String {
@@ -84,9 +92,14 @@ fn classify(state: &SqlState) -> (Kind, &'static str) {
     match state.code() {
         "28P01" | "28000" => (Kind::Broken, "correct the user or the password in the database URL"),
         "3D000" => (Kind::Broken, "create the database or correct its name in the database URL"),
-        "42P01" | "42703" | "3F000" => (Kind::Broken, "run `campaign-sync migrate`"),
+        "42P01" | "42703" | "3F000" => (Kind::Broken, LOST),
         "42501" => (Kind::Broken, "grant the user this right, or use another user"),
-        "53100" => (Kind::Broken, "free space on the server's disk"),
+        // Waited for: what filled it is often gone by itself, like another query's temporary files or a log that is
+        // archived, and a batch that is kept costs less than a run that is begun again.
+        "53100" => (Kind::Unavailable, "the server's disk is full: free space on it"),
+        "53000" | "53200" => {
+            (Kind::Unavailable, "the server is short of memory or files; take load off it or give it more")
+        }
         "25006" => (
             Kind::Unavailable,
             "the server takes no writes (a standby, or one that was failed over); point the database URL at the primary",
@@ -135,22 +148,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_is_classified_by_what_a_caller_can_do() {
-        let kind = |code: &str| match classify(&SqlState::from_code(code)).0 {
-            Kind::Unavailable => 'u',
-            Kind::Refused => 'r',
-            Kind::Broken => 'b',
-        };
-        for code in [
-            "08006", "57P01", "57P02", "57P03", "40001", "40P01", "53300", "53200", "55P03", "57014", "25006",
+    fn a_state_is_classified_by_what_a_caller_can_do_and_says_what_a_person_can() {
+        for (code, kind, advice) in [
+            ("08006", 'u', ""),
+            ("40001", 'u', ""),
+            ("40P01", 'u', ""),
+            ("57P01", 'u', "stopping or starting"),
+            ("57P02", 'u', "stopping or starting"),
+            ("57P03", 'u', "stopping or starting"),
+            ("55P03", 'u', "pg_stat_activity"),
+            ("57014", 'u', "pg_stat_activity"),
+            ("25006", 'u', "point the database URL at the primary"),
+            ("53000", 'u', "short of memory"),
+            ("53100", 'u', "disk is full: free space"),
+            ("53200", 'u', "short of memory"),
+            ("53300", 'u', "max_connections"),
+            ("21000", 'r', ""),
+            ("22003", 'r', ""),
+            ("22021", 'r', ""),
+            ("23502", 'r', ""),
+            ("23505", 'r', ""),
+            ("23514", 'r', ""),
+            ("54000", 'r', ""),
+            ("28P01", 'b', "the user or the password"),
+            ("3D000", 'b', "create the database"),
+            ("42501", 'b', "grant"),
+            ("42P01", 'b', "restore it from a backup"),
+            ("42703", 'b', "restore it from a backup"),
+            ("3F000", 'b', "restore it from a backup"),
+            ("XX000", 'b', ""),
+            ("58030", 'b', ""),
+            ("0A000", 'b', ""),
         ] {
-            assert_eq!(kind(code), 'u', "{code}");
-        }
-        for code in ["22021", "22003", "23502", "23505", "23514", "54000", "21000"] {
-            assert_eq!(kind(code), 'r', "{code}");
-        }
-        for code in ["42P01", "42501", "53100", "28P01", "3D000", "XX000", "0A000"] {
-            assert_eq!(kind(code), 'b', "{code}");
+            let (found, said) = classify(&SqlState::from_code(code));
+            let found = match found {
+                Kind::Unavailable => 'u',
+                Kind::Refused => 'r',
+                Kind::Broken => 'b',
+            };
+            assert_eq!(found, kind, "{code}");
+            assert!(said.contains(advice) && said.is_empty() == advice.is_empty(), "{code}: {said}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The schema's migrations, embedded in the binary.
-//! Promises that two processes that start at once apply each of them once.
+//! Promises that two processes that start at once apply each of them once, and that a schema passes for this program's
+//! only where its tables are there.
 
 use actors::ports::StoreError;
 use refinery::error::Kind;
@@ -17,6 +18,11 @@ const LOCK: i64 = i64::from_be_bytes(*b"campsync");
 /// A process that waits longer than this for another's migrations says so instead.
 const LOCK_WAIT: &str = "SET lock_timeout = '60s'";
 
+/// What the migrations make, and each command needs.
+const TABLES: [&str; 6] =
+    ["account_owners", "campaign_history", "campaigns", "dead_letters", "spent_permits", "sync_runs"];
+const MISSING: &str = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL";
+
 const APPLIED: &str = "SELECT version FROM refinery_schema_history ORDER BY version";
 
 /// How far the database's schema is.
@@ -26,6 +32,20 @@ pub struct SchemaState {
     pub version: Option<i32>,
     /// What is still to be applied, in order, as `V1__campaigns`.
     pub pending: Vec<String>,
+}
+
+impl SchemaState {
+    /// An error that says what to do, unless it is the schema that this program knows.
+    pub(super) fn require_current(&self, database: &DatabaseUrl) -> Result<(), StoreError> {
+        let cause = match self {
+            Self { pending, .. } if pending.is_empty() => return Ok(()),
+            Self { version: None, .. } => "it has no tables of campaign-sync yet".to_owned(),
+            Self { pending, .. } => {
+                format!("its schema is older than this program ({} not applied)", pending.join(", "))
+            }
+        };
+        Err(error::broken(database, "use", &cause, "run `campaign-sync migrate`"))
+    }
 }
 
 /// Reads how far the schema is; changes nothing.
@@ -49,6 +69,13 @@ pub(super) async fn state(client: &Client, database: &DatabaseUrl) -> Result<Sch
     let pending = known.iter().filter(|migration| !applied.contains(&migration.version()));
     let mut pending: Vec<_> = pending.map(|m| (m.version(), m.to_string())).collect();
     pending.sort_unstable();
+    if pending.is_empty() {
+        let missing = client.query(MISSING, &[&TABLES.as_slice()]).await.map_err(explain)?;
+        let missing: Vec<&str> = missing.iter().map(|row| row.get(0)).collect();
+        if !missing.is_empty() {
+            return Err(error::lost(database, &missing.join(", ")));
+        }
+    }
     Ok(SchemaState {
         version: applied.last().copied(),
         pending: pending.into_iter().map(|(_, name)| name).collect(),

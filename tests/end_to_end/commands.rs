@@ -58,6 +58,36 @@ fn run_without_migrations_says_what_to_do() {
 }
 
 #[test]
+fn a_command_that_reads_says_what_to_do_where_the_schema_is_missing_or_older() {
+    let (platform, database) = (start(quick_platform(5)), Postgres::start());
+    let commands: [&[&str]; 4] = [
+        &["runs"],
+        &["dead-letters", "list"],
+        &["dead-letters", "discard", "--all", "--yes"],
+        &["run", "--no-migrate"],
+    ];
+    let all_say = |cause: &str, advice: &str| {
+        for arguments in commands {
+            let (code, stdout, stderr) = outcome(campaign_sync(&platform, &database, arguments));
+            assert_eq!((code, stdout.as_str()), (1, ""), "{arguments:?}: {stderr}");
+            assert!(stderr.contains(cause) && stderr.contains(advice), "{arguments:?}: {stderr}");
+            assert!(!stderr.contains("relation"), "{arguments:?}: {stderr}");
+        }
+        let (code, stdout, _) = outcome(campaign_sync(&platform, &database, &["check"]));
+        assert_eq!(code, 1);
+        assert!(stdout.contains(cause) && stdout.contains(advice), "{stdout}");
+    };
+    all_say("no tables of campaign-sync yet", "run `campaign-sync migrate`");
+    database.migrate();
+    database.execute("CREATE TABLE kept AS SELECT * FROM refinery_schema_history WHERE version = 10");
+    database.execute("DELETE FROM refinery_schema_history WHERE version = 10");
+    all_say("V10__removed not applied", "run `campaign-sync migrate`");
+    database.execute("INSERT INTO refinery_schema_history SELECT * FROM kept");
+    database.execute("DROP TABLE dead_letters");
+    all_say("but dead_letters is not there", "restore it from a backup");
+}
+
+#[test]
 fn runs_lists_the_newest_run_first() {
     let (platform, database) = (start(quick_platform(12)), Postgres::start());
     for account in ["alpha", "beta"] {

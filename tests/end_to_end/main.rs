@@ -6,10 +6,13 @@ mod dead_letters;
 mod kills;
 mod listing_platform;
 mod main_job;
+#[cfg(target_os = "linux")]
+mod outage_memory;
 mod outages;
 mod overlap;
 mod plan;
 mod resumption;
+mod running;
 mod signals;
 mod stopping;
 mod support;

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use crate::support::{Postgres, bare, campaign_sync, outcome, quick_platform, run, start, ten_a_second};
-use mock_platform::{Settings, campaign};
+use crate::support::{
+    Postgres, bare, campaign_sync, outcome, quick_platform, rows_equal_the_platforms, run, start,
+    ten_a_second,
+};
+use mock_platform::Settings;
 use serde_json::{Value, json};
 
 /// The reference platform at sixty times its speed.
@@ -14,30 +17,6 @@ fn hostile_platform() -> Settings {
         error_rate: 0.2,
         hang_rate: 0.05,
         ..Settings::default()
-    }
-}
-
-fn rows_equal_the_platforms(database: &Postgres, settings: &Settings) {
-    let rows = database.query(
-        "SELECT account_id, id, name, status, budget::text AS budget, impressions, clicks, conversions,
-                to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS') AS created_at
-         FROM campaigns ORDER BY id",
-    );
-    assert_eq!(rows.len() as u64, settings.campaigns);
-    for (number, row) in (1..).zip(rows) {
-        let theirs = campaign(settings.seed, number);
-        let expected = json!({
-            "account_id": "default",
-            "id": theirs.id,
-            "name": theirs.name,
-            "status": theirs.status,
-            "budget": format!("{}.{:02}", theirs.budget_cents / 100, theirs.budget_cents % 100),
-            "impressions": theirs.impressions,
-            "clicks": theirs.clicks,
-            "conversions": theirs.conversions,
-            "created_at": theirs.created_at.trim_end_matches('Z'),
-        });
-        assert_eq!(row, expected);
     }
 }
 

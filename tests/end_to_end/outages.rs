@@ -1,75 +1,23 @@
 //! A database that goes away, or changes under a run: what can pass is waited for, and nothing is lost.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, Stdio};
 use std::time::Duration;
 
 use mock_platform::{MockPlatform, Settings};
-use serde_json::Value;
 
-use crate::support::{Postgres, campaign_sync, quick_platform, start};
+use crate::running::Running;
+use crate::support::{Postgres, quick_platform, start};
 
 const CAMPAIGNS: u64 = 400;
+const WITH: &[&str] = &["--batch-size", "10", "--concurrency", "4"];
 
 fn platform() -> MockPlatform {
     start(Settings { sync_latency: Duration::from_millis(20), ..quick_platform(CAMPAIGNS) })
 }
 
-/// A database whose acknowledged commits survive a crash, as those of a user's do.
-fn durable() -> Postgres {
-    let database = Postgres::start();
-    database.migrate();
-    database.execute("ALTER DATABASE ads SET synchronous_commit = on");
-    database
-}
-
-/// A `run` at work.
-struct Running {
-    child: Child,
-    log: BufReader<ChildStderr>,
-}
-
-impl Running {
-    fn start(platform: &MockPlatform, database: &Postgres) -> Self {
-        let arguments = ["run", "--report", "json", "--rate-limit", "none", "--batch-size", "10"];
-        let mut command = campaign_sync(platform, database, &arguments);
-        command.args(["--concurrency", "4", "--log-format", "json"]);
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-        let log = BufReader::new(child.stderr.take().expect("it is piped"));
-        Self { child, log }
-    }
-
-    /// Reads its log until it says this.
-    fn says(&mut self, words: &str) {
-        let mut line = String::new();
-        while !line.contains(words) {
-            line.clear();
-            let read = self.log.read_line(&mut line).expect("a log is UTF-8");
-            assert!(read > 0, "it ended and did not say {words:?}");
-        }
-    }
-
-    fn stored(&mut self, database: &Postgres, wanted: u64) {
-        while database.count("campaigns") < wanted {
-            assert!(self.child.try_wait().expect("it can be asked").is_none(), "it has work to do");
-        }
-    }
-
-    /// Its exit code and the account's report.
-    fn outcome(mut self) -> (i32, Value) {
-        // Nobody who writes a log waits for its reader.
-        self.log.read_to_end(&mut vec![]).expect("readable");
-        let output = self.child.wait_with_output().expect("it ends");
-        let mut report: Value = serde_json::from_slice(&output.stdout).expect("a report");
-        (output.status.code().expect("it was not killed"), report["accounts"][0].take())
-    }
-}
-
 #[test]
 fn a_database_that_crashes_twice_in_mid_run_costs_no_row() {
-    let (platform, mut database) = (platform(), durable());
-    let mut running = Running::start(&platform, &database);
+    let (platform, mut database) = (platform(), Postgres::durable());
+    let mut running = Running::start(&platform, &database, WITH);
     for stored in [50, 200] {
         running.stored(&database, stored);
         database.crash();
@@ -86,9 +34,9 @@ fn a_database_that_crashes_twice_in_mid_run_costs_no_row() {
 
 #[test]
 fn a_database_that_is_away_when_a_run_begins_is_waited_for() {
-    let (platform, mut database) = (platform(), durable());
+    let (platform, mut database) = (platform(), Postgres::durable());
     database.crash();
-    let mut running = Running::start(&platform, &database);
+    let mut running = Running::start(&platform, &database, WITH);
     running.says("the database is away");
     assert_eq!(platform.stats().count("auth", "200"), 0, "nothing is sent yet");
     database.start_again();
@@ -98,8 +46,8 @@ fn a_database_that_is_away_when_a_run_begins_is_waited_for() {
 
 #[test]
 fn a_database_that_takes_no_writes_for_a_while_is_waited_for() {
-    let (platform, database) = (platform(), durable());
-    let mut running = Running::start(&platform, &database);
+    let (platform, database) = (platform(), Postgres::durable());
+    let mut running = Running::start(&platform, &database, WITH);
     running.stored(&database, 50);
     database.execute("ALTER DATABASE ads SET default_transaction_read_only = on");
     let others = "datname = current_database() AND pid <> pg_backend_pid()";
@@ -112,8 +60,8 @@ fn a_database_that_takes_no_writes_for_a_while_is_waited_for() {
 
 #[test]
 fn a_table_that_is_dropped_under_a_run_is_named_with_what_to_do() {
-    let (platform, database) = (platform(), durable());
-    let mut running = Running::start(&platform, &database);
+    let (platform, database) = (platform(), Postgres::durable());
+    let mut running = Running::start(&platform, &database, WITH);
     running.stored(&database, 50);
     database.execute("DROP TABLE dead_letters");
     let (code, account) = running.outcome();
@@ -125,6 +73,55 @@ fn a_table_that_is_dropped_under_a_run_is_named_with_what_to_do() {
     };
     let message = of("store_failed");
     assert!(message.contains("\"dead_letters\" does not exist"), "{message}");
-    assert!(message.contains("campaign-sync migrate"), "{message}");
+    assert!(message.contains("restore it from a backup"), "{message}");
     assert!(of("left_to_do").contains("are left to do"), "{account}");
+}
+
+/// What a server answers to whoever wants to add to this table.
+fn full_disk(database: &Postgres, table: &str) {
+    let cause = "could not extend file \"base/16384/16385\": No space left on device";
+    database.execute(&format!(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN RAISE EXCEPTION '{cause}' USING ERRCODE = '53100'; END $$;
+         CREATE TRIGGER full_disk BEFORE INSERT ON {table} EXECUTE FUNCTION full_disk()"
+    ));
+}
+
+#[test]
+fn a_disk_that_is_full_for_a_while_is_named_and_waited_for() {
+    let (platform, database) = (platform(), Postgres::durable());
+    let mut running = Running::start(&platform, &database, WITH);
+    running.stored(&database, 50);
+    full_disk(&database, "campaigns");
+    running.says("the server's disk is full: free space on it");
+    database.execute("DROP TRIGGER full_disk ON campaigns");
+    let (code, account) = running.outcome();
+    assert_eq!((code, database.count("campaigns")), (0, CAMPAIGNS), "{account}");
+    assert_eq!(platform.stats().most_syncs_of_one_campaign, 1);
+}
+
+#[test]
+fn a_run_that_is_stopped_while_the_disk_is_full_ends_and_the_next_does_the_rest() {
+    let (platform, database) = (platform(), Postgres::durable());
+    let mut running = Running::start(&platform, &database, WITH);
+    running.stored(&database, 50);
+    full_disk(&database, "campaigns");
+    running.says("the server's disk is full");
+    running.terminate();
+    let (code, account) = running.outcome();
+    assert_eq!((code, &account["status"]), (130, &"interrupted".into()), "{account}");
+    database.execute("DROP TRIGGER full_disk ON campaigns");
+    let (code, account) = Running::start(&platform, &database, WITH).outcome();
+    assert_eq!((code, database.count("campaigns")), (0, CAMPAIGNS), "{account}");
+}
+
+#[test]
+fn a_disk_that_is_full_when_a_run_begins_is_named_and_nothing_is_sent() {
+    let (platform, database) = (platform(), Postgres::durable());
+    full_disk(&database, "sync_runs");
+    let (code, account) = Running::start(&platform, &database, WITH).outcome();
+    assert_eq!((code, &account["problems"][0]["class"]), (1, &"store_failed".into()), "{account}");
+    let message = account["problems"][0]["message"].as_str().expect("a text");
+    assert!(message.contains("the server's disk is full: free space on it"), "{message}");
+    assert_eq!(platform.stats().connections, 0);
 }

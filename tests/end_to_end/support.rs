@@ -7,8 +7,8 @@ use campaign_sync::private_postgres::{
     Durability, PrivatePostgres, PrivatePostgresSettings, ThrowawayPostgres, throwaway,
 };
 use campaign_sync::store::PgStore;
-use mock_platform::{EMAIL, MockPlatform, PASSWORD, RateLimit, Settings};
-use serde_json::Value;
+use mock_platform::{EMAIL, MockPlatform, PASSWORD, RateLimit, Settings, campaign};
+use serde_json::{Value, json};
 use tokio_postgres::{Client, NoTls};
 
 pub(crate) const DATABASE: &str = "ads";
@@ -50,6 +50,14 @@ impl Postgres {
             server
         });
         Self { runtime, server: Some(server), successor: None }
+    }
+
+    /// One whose acknowledged commits survive a crash, as those of a user's do, with the schema in it.
+    pub(crate) fn durable() -> Self {
+        let database = Self::start();
+        database.migrate();
+        database.execute(&format!("ALTER DATABASE {DATABASE} SET synchronous_commit = on"));
+        database
     }
 
     fn server(&self) -> &ThrowawayPostgres {
@@ -172,4 +180,29 @@ pub(crate) fn run(platform: &MockPlatform, database: &Postgres, arguments: &[&st
     let (code, stdout, stderr) = outcome(campaign_sync(platform, database, &all));
     let report = serde_json::from_str(&stdout);
     (code, report.unwrap_or_else(|error| panic!("{error}: stdout {stdout:?}, stderr {stderr}")))
+}
+
+/// Whether all campaigns of such a platform are stored, with every value as it has them.
+pub(crate) fn rows_equal_the_platforms(database: &Postgres, settings: &Settings) {
+    let rows = database.query(
+        "SELECT account_id, id, name, status, budget::text AS budget, impressions, clicks, conversions,
+                to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS') AS created_at
+         FROM campaigns ORDER BY id",
+    );
+    assert_eq!(rows.len() as u64, settings.campaigns);
+    for (number, row) in (1..).zip(rows) {
+        let theirs = campaign(settings.seed, number);
+        let expected = json!({
+            "account_id": "default",
+            "id": theirs.id,
+            "name": theirs.name,
+            "status": theirs.status,
+            "budget": format!("{}.{:02}", theirs.budget_cents / 100, theirs.budget_cents % 100),
+            "impressions": theirs.impressions,
+            "clicks": theirs.clicks,
+            "conversions": theirs.conversions,
+            "created_at": theirs.created_at.trim_end_matches('Z'),
+        });
+        assert_eq!(row, expected);
+    }
 }

@@ -20,7 +20,7 @@ pub async fn run(config: DiscardConfig) -> anyhow::Result<ExitCode> {
         let ways = "without a terminal nobody can be asked; give it to discard without a question".to_owned();
         return Err(InvalidConfig(vec![Problem::Missing { setting: "--yes".to_owned(), ways }]).into());
     }
-    let database = Database::open(&config.database, database::PRIVATE).await?;
+    let database = Database::open_current(&config.database, database::PRIVATE).await?;
     let account = config.account.as_ref().map(|account| account.as_str());
     let mut letters = database.store.dead_letters(account, &config.filter, MOST_AT_ONCE + 1).await?;
     let all = letters.len() <= MOST_AT_ONCE as usize;

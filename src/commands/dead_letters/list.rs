@@ -13,7 +13,7 @@ use crate::store::DeadLetterRow;
 
 /// Lists them.
 pub async fn run(config: ListConfig) -> anyhow::Result<ExitCode> {
-    let database = Database::open(&config.database, database::PRIVATE).await?;
+    let database = Database::open_current(&config.database, database::PRIVATE).await?;
     let account = config.account.as_ref().map(|account| account.as_str());
     let letters = database.store.dead_letters(account, &config.filter, config.limit).await?;
     let text = match config.report {

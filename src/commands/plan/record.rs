@@ -30,9 +30,9 @@ pub(super) async fn open(
         Err(error) if is_in_use(&error) => return Err(error),
         Err(error) => return Ok(Err(go_on_without(&error, "the database cannot be reached"))),
     };
-    if let Err(error) = database.require_current_schema().await {
+    if let Err(error) = database.store.require_current_schema().await {
         database.close().await;
-        return Ok(Err(go_on_without(&error, "the database does not have this program's schema")));
+        return Ok(Err(go_on_without(&error.into(), "the database does not have this program's schema")));
     }
     match database.store.borrow_account(account).await {
         Ok(borrowed) => Ok(Ok(Record { database, borrowed })),
