@@ -12,5 +12,6 @@ pub mod private_postgres;
 pub mod progress;
 pub mod report;
 pub mod shutdown;
+pub mod standard_error;
 pub mod store;
 pub mod telemetry;

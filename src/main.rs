@@ -1,37 +1,38 @@
 //! The binary: reads the command line, runs one command on one arbiter, and is the only place that ends the
 //! process.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use campaign_sync::cli::{Cli, Command, DeadLettersCommand};
 use campaign_sync::config::{self, Environment, InvalidConfig, LogConfig, LogFormat};
 use campaign_sync::shutdown::{INTERRUPTED, Shutdown};
+use campaign_sync::standard_error::StandardError;
 use campaign_sync::{commands, report, telemetry};
 use clap::Parser;
-use indicatif::MultiProgress;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let outcome = actix_rt::System::new().block_on(run(command));
-    outcome.unwrap_or_else(|error| {
-        // A reader that has gone away has the exit code.
-        let _ = writeln!(io::stderr(), "campaign-sync: {error:#}");
+    let Ok(stderr) = StandardError::start() else { return ExitCode::FAILURE };
+    let outcome = actix_rt::System::new().block_on(run(command, &stderr));
+    let exit_code = outcome.unwrap_or_else(|error| {
+        stderr.line(&format!("campaign-sync: {error:#}"));
         match error.downcast_ref::<InvalidConfig>() {
             Some(_) => ExitCode::from(report::USAGE),
             None => ExitCode::FAILURE,
         }
-    })
+    });
+    stderr.flush();
+    exit_code
 }
 
-async fn run(command: Command) -> anyhow::Result<ExitCode> {
+async fn run(command: Command, stderr: &StandardError) -> anyhow::Result<ExitCode> {
     let environment = Environment::of_process();
-    let bars = MultiProgress::new();
     let by_terminal = || if io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
     let log = |log: &LogConfig, default: LogFormat| {
         let format = log.format.unwrap_or(default);
-        telemetry::start(format, &log.level, &bars).map(|()| format)
+        telemetry::start(format, &log.level, stderr).map(|()| format)
     };
     // Before anything is started: whoever stops the program early leaves no server behind.
     let shutdown = Shutdown::listen().context("cannot listen for signals")?;
@@ -41,12 +42,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let config = config::DemoConfig::load(&args, &environment)?;
             // A demo is for people, whether or not its output is piped.
             let format = log(&config.log, LogFormat::Pretty)?;
-            commands::demo::run(config, format, bars.clone(), shutdown).await
+            commands::demo::run(config, format, stderr.clone(), shutdown).await
         }
         Command::Run(args) => {
             let config = config::RunConfig::load(&args, &environment)?;
             let format = log(&config.log, by_terminal())?;
-            commands::run::run(config, format, bars.clone(), shutdown).await
+            commands::run::run(config, format, stderr.clone(), shutdown).await
         }
         Command::Plan(args) => {
             let config = config::PlanConfig::load(&args, &environment)?;
@@ -76,7 +77,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::DeadLetters(DeadLettersCommand::Replay(args)) => {
             let config = config::RunConfig::for_replay(&args, &environment)?;
             let format = log(&config.log, by_terminal())?;
-            commands::run::run(config, format, bars.clone(), shutdown).await
+            commands::run::run(config, format, stderr.clone(), shutdown).await
         }
         Command::DeadLetters(DeadLettersCommand::Discard(args)) => {
             let config = config::DiscardConfig::load(&args, &environment)?;

@@ -1,18 +1,19 @@
 //! Shows what a run is doing while it runs: a bar on a terminal, plain lines elsewhere, log events where the logs
 //! are for machines. Only ever on standard error.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use actors::progress::Progress;
 use actors::settings::PipelineSettings;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::info;
 
 use crate::config::LogFormat;
 use crate::estimate::time_left;
+use crate::standard_error::StandardError;
 
 /// How often a bar is drawn: what an eye takes for moving.
 const BAR_PERIOD: Duration = Duration::from_millis(100);
@@ -28,10 +29,10 @@ pub async fn show(
     mut progress: watch::Receiver<Progress>,
     settings: PipelineSettings,
     format: LogFormat,
-    bars: MultiProgress,
+    stderr: StandardError,
 ) {
     let on_terminal = format == LogFormat::Pretty && std::io::stderr().is_terminal();
-    let bar = on_terminal.then(|| bars.add(new_bar()));
+    let bar = on_terminal.then(|| stderr.bars().add(new_bar()));
     let mut ticks = interval(if on_terminal { BAR_PERIOD } else { LINE_PERIOD });
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     // The first tick is at once, before there is anything to say.
@@ -52,8 +53,7 @@ pub async fn show(
             }
             (None, LogFormat::Pretty) => {
                 let all = now.reported_total.map_or_else(|| "?".to_owned(), |total| total.to_string());
-                // A reader that has gone away must not stop the run.
-                let _ = writeln!(std::io::stderr(), "{stored} of {all} stored, {text}");
+                stderr.line(&format!("{stored} of {all} stored, {text}"));
             }
             (None, LogFormat::Json) => info!(
                 stored,

@@ -15,7 +15,6 @@ use actors::retry_policy::RetryPolicy;
 use actors::settings;
 use anyhow::Context;
 use comfy_table::{Table, presets};
-use indicatif::MultiProgress;
 use mock_platform::{EMAIL, MockPlatform, PASSWORD, RateLimit, Settings, Stats};
 
 use super::sync::sync;
@@ -25,6 +24,7 @@ use crate::config::{
 use crate::database::Database;
 use crate::report;
 use crate::shutdown::{INTERRUPTED, Shutdown};
+use crate::standard_error::StandardError;
 use crate::store::CampaignRow;
 
 /// A database of its own: a demo's rows have no place among a user's.
@@ -46,7 +46,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
 pub async fn run(
     config: DemoConfig,
     log_format: LogFormat,
-    bars: MultiProgress,
+    stderr: StandardError,
     shutdown: Shutdown,
 ) -> anyhow::Result<ExitCode> {
     let platform = start_platform()?;
@@ -77,9 +77,10 @@ pub async fn run(
     let introduction =
         "100 campaigns, 10 requests a second, a fifth of the answers 503, one in twenty never comes";
     // Somebody who has closed standard error does not want to read it.
-    let _ = writeln!(io::stderr(), "mock platform at {}: {introduction}", platform.url());
+    stderr.line(&format!("mock platform at {}: {introduction}", platform.url()));
     let outcome =
-        sync(&platform_config, &pipeline_config, database.store.clone(), log_format, bars, shutdown).await?;
+        sync(&platform_config, &pipeline_config, database.store.clone(), log_format, stderr, shutdown)
+            .await?;
     let seen = platform.stop();
     report::print(&outcome, config.report);
     if config.report == ReportFormat::Table {

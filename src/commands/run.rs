@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use actors::ports::StoreError;
-use indicatif::MultiProgress;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
@@ -13,6 +12,7 @@ use crate::config::{LogFormat, RunConfig};
 use crate::database::{self, Database};
 use crate::report;
 use crate::shutdown::{INTERRUPTED, Shutdown};
+use crate::standard_error::StandardError;
 
 /// How long a database that is away when the run begins is waited for: a restart with recovery fits in, or the start of
 /// a machine on which both begin. Not longer, because the address may be wrong; `check` says so at once.
@@ -23,7 +23,7 @@ const RETRY: Duration = Duration::from_secs(2);
 pub async fn run(
     config: RunConfig,
     log_format: LogFormat,
-    bars: MultiProgress,
+    stderr: StandardError,
     shutdown: Shutdown,
 ) -> anyhow::Result<ExitCode> {
     let Some(database) = shutdown.or(prepare(&config)).await else {
@@ -31,7 +31,7 @@ pub async fn run(
     };
     let database = database?;
     let (platform, pipeline) = (&config.platform, &config.pipeline);
-    let report = sync(platform, pipeline, database.store.clone(), log_format, bars, shutdown).await?;
+    let report = sync(platform, pipeline, database.store.clone(), log_format, stderr, shutdown).await?;
     report::print(&report, config.report);
     database.close().await;
     Ok(report::exit_code(report.status))

@@ -8,13 +8,13 @@ use actors::model::AccountId;
 use actors::progress::Progress;
 use actors::report::{AccountReport, Report};
 use actors::settings::PipelineSettings;
-use indicatif::MultiProgress;
 use tokio::sync::watch;
 
 use crate::config::{LogFormat, PipelineConfig, PlatformConfig, RateLimits};
 use crate::platform::{HttpPlatform, PlatformSettings, SetupError};
 use crate::progress;
 use crate::shutdown::Shutdown;
+use crate::standard_error::StandardError;
 use crate::store::PgStore;
 
 /// Syncs the account once. Errors are those from before the first request.
@@ -23,19 +23,19 @@ pub(super) async fn sync(
     pipeline: &PipelineConfig,
     store: PgStore,
     log_format: LogFormat,
-    bars: MultiProgress,
+    stderr: StandardError,
     shutdown: Shutdown,
 ) -> anyhow::Result<Report> {
     let settings = pipeline_settings(&platform.account, platform.request_timeout, pipeline);
     // The sync actors, the pager and a login.
     let platform = client(platform, pipeline.concurrency.get() + 2)?;
     let (sender, watched) = watch::channel(Progress::default());
-    let display = actix_rt::spawn(progress::show(watched, settings.clone(), log_format, bars.clone()));
+    let display = actix_rt::spawn(progress::show(watched, settings.clone(), log_format, stderr.clone()));
     let report: AccountReport =
         actors::run(settings, Rc::new(platform), Rc::new(store), sender, shutdown.requested()).await;
     display.abort();
     // What cannot be cleared any more was on a terminal that has gone.
-    let _ = bars.clear();
+    let _ = stderr.bars().clear();
     Ok(Report::from(vec![report]))
 }
 
