@@ -11,6 +11,10 @@ use crate::report::{AccountReport, Problem, ProblemClass, Status};
 
 /// How long each step may take: the rows are committed, so the caller need not wait for ever.
 pub(crate) const FINISH_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a report may take that also marks what the platform does not list any more: with a tenth of 3 million
+/// campaigns gone, that is some seconds on an ordinary machine, and a slow disk needs many times as long. A minute is
+/// what the store gives any call.
+const MARKING_PATIENCE: Duration = Duration::from_secs(60);
 const FINISH_RETRY: Duration = Duration::from_millis(500);
 
 /// A complete listing that no longer shows an entry without an id has shown what came of it, if anything did: its
@@ -29,7 +33,7 @@ pub(crate) async fn clear_up_letters<S: Store>(store: &S, run: &Run, mut outcome
 
 async fn clear_up<S: Store>(store: &S, run: &Run, outcome: &mut Outcome) -> Result<(), StoreError> {
     if outcome.problems.iter().all(|problem| problem.class != ProblemClass::ListingIncomplete) {
-        let forgotten = insist(async || store.forget_nameless(run).await).await?;
+        let forgotten = insist(FINISH_PATIENCE, async || store.forget_nameless(run).await).await?;
         if forgotten > 0 {
             info!(forgotten, "dead letters without an id are gone: the platform does not list them any more");
         }
@@ -37,7 +41,7 @@ async fn clear_up<S: Store>(store: &S, run: &Run, outcome: &mut Outcome) -> Resu
     if run.replay.is_none() {
         return Ok(());
     }
-    let (count, some) = insist(async || store.untried(run).await).await?;
+    let (count, some) = insist(FINISH_PATIENCE, async || store.untried(run).await).await?;
     if count > 0 {
         let some: Vec<&str> = some.iter().map(|id| id.as_str()).collect();
         let more = if count > some.len() as u64 { ", …" } else { "" };
@@ -53,21 +57,23 @@ async fn clear_up<S: Store>(store: &S, run: &Run, outcome: &mut Outcome) -> Resu
 
 /// Stores the report.
 pub(crate) async fn finish<S: Store>(store: &S, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
-    insist(async || store.finish_run(run, report).await).await
+    let patience = if report.listing_proven { MARKING_PATIENCE } else { FINISH_PATIENCE };
+    insist(patience, async || store.finish_run(run, report).await).await
 }
 
-async fn insist<T>(attempt: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+async fn insist<T>(
+    patience: Duration,
+    attempt: impl AsyncFn() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let begun = Instant::now();
     loop {
-        let error = match tokio::time::timeout(FINISH_PATIENCE, attempt()).await {
+        let error = match tokio::time::timeout(patience, attempt()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => error,
-            Err(_) => {
-                StoreError::Broken(format!("no answer from the database in {} s", FINISH_PATIENCE.as_secs()))
-            }
+            Err(_) => StoreError::Broken(format!("no answer from the database in {} s", patience.as_secs())),
         };
         warn!(cause = %error, "the run could not be closed");
-        if !matches!(error, StoreError::Unavailable(_)) || begun.elapsed() > FINISH_PATIENCE {
+        if !matches!(error, StoreError::Unavailable(_)) || begun.elapsed() > patience {
             return Err(error);
         }
         sleep(FINISH_RETRY).await;

@@ -203,3 +203,18 @@ proptest! {
         prop_assert!(store.removed().is_empty());
     }
 }
+
+#[test]
+fn a_report_that_marks_what_is_gone_may_take_a_minute_and_any_other_ten_seconds() {
+    let closed = |seconds: u64, campaigns: u64, play: Play| {
+        let store = Rc::new(MemoryStore::finishing_in(Duration::from_secs(seconds)));
+        let platform = ScriptedPlatform::obliging(campaigns).playing(move |call| match call.endpoint {
+            Endpoint::List => play,
+            _ => Play::Well,
+        });
+        in_virtual_time(run_to_end(settings(), &Rc::new(platform), &store));
+        store.finished().len()
+    };
+    assert_eq!((closed(50, 20, Play::Well), closed(70, 20, Play::Well)), (1, 0));
+    assert_eq!((closed(9, 20, Play::Reject), closed(50, 20, Play::Reject)), (1, 0), "nothing is proven");
+}

@@ -190,3 +190,20 @@ fn what_is_discarded_has_to_be_said_and_is_shown() {
     assert!(code == 0 && stdout.contains("unstorable"), "{stdout}");
     assert_eq!(database.count("dead_letters"), 0);
 }
+
+#[test]
+fn what_the_platform_refuses_is_tried_again_only_where_it_is_said() {
+    let (platform, database) =
+        (ListingPlatform::start(vec![good("fine"), good("refused")]), Postgres::start());
+    let attempts = || database.query("SELECT campaign_id, error_class, attempts FROM dead_letters");
+    let letter =
+        |attempts| [json!({"campaign_id": "refused", "error_class": "rejected", "attempts": attempts})];
+
+    assert_eq!(json_of(&platform, &database, RUN).0, 3);
+    assert_eq!(platform.take_seen().0, ["fine", "refused"]);
+    assert_eq!(attempts(), letter(1));
+
+    assert_eq!(json_of(&platform, &database, &format!("{RUN} --retry rejected=3/1ms")).0, 3);
+    assert_eq!(platform.take_seen().0, ["fine", "refused", "refused", "refused"]);
+    assert_eq!(attempts(), letter(3));
+}

@@ -74,12 +74,13 @@ fn lock(shared: &Mutex<Shared>) -> std::sync::MutexGuard<'_, Shared> {
     shared.lock().expect("nobody panics with it")
 }
 
-/// One request a connection.
+/// One request a connection. The sync of a campaign whose id begins with `refused` gets a 404.
 fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) {
     let Some((path, body)) = read_request(&mut stream) else { return };
     let answer = answer(&path, &body, &mut lock(shared));
-    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length";
-    let _ = write!(stream, "{head}: {}\r\n\r\n{answer}", answer.len());
+    let status = if path.contains("/refused") { "404 Not Found" } else { "200 OK" };
+    let head = "connection: close\r\ncontent-type: application/json\r\ncontent-length";
+    let _ = write!(stream, "HTTP/1.1 {status}\r\n{head}: {}\r\n\r\n{answer}", answer.len());
 }
 
 fn answer(path: &str, body: &str, shared: &mut Shared) -> String {

@@ -12,6 +12,7 @@ mod outages;
 mod overlap;
 mod plan;
 mod resumption;
+mod retries;
 mod running;
 mod signals;
 mod stopping;

@@ -35,6 +35,7 @@ pub enum CommitFault {
 pub struct MemoryStore {
     fault: Box<dyn Fn(u64) -> CommitFault>,
     lookup: Duration,
+    finish: Duration,
     refuses: Box<dyn Fn(&CampaignId) -> bool>,
     commits: Cell<u64>,
     runs: RunBook,
@@ -65,6 +66,7 @@ impl Default for MemoryStore {
         Self {
             fault: Box::new(|_| CommitFault::None),
             lookup: Duration::from_millis(1),
+            finish: Duration::ZERO,
             refuses: Box::new(|_| false),
             commits: Cell::new(0),
             runs: RunBook::default(),
@@ -93,6 +95,11 @@ impl MemoryStore {
     /// One that takes so long to say what it has settled.
     pub fn looking_up_in(lookup: Duration) -> Self {
         Self { lookup, ..Self::default() }
+    }
+
+    /// One that takes so long to close a run.
+    pub fn finishing_in(finish: Duration) -> Self {
+        Self { finish, ..Self::default() }
     }
 
     /// The rows.
@@ -250,6 +257,7 @@ impl Store for MemoryStore {
     }
 
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
+        sleep(self.finish).await;
         self.runs.finish(run, report)?;
         if report.listing_proven {
             let letters = self.dead_letters.borrow();
