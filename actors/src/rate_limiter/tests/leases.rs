@@ -133,3 +133,16 @@ fn a_thousand_permits_a_second_are_not_a_thousand_records() {
         assert!(sent > 9_000 && written < 150, "{written} records of {sent} permits");
     });
 }
+
+#[test]
+fn what_was_leased_is_not_sent_after_its_time_unless_that_is_recorded_anew() {
+    in_virtual_time(async {
+        let (limiter, records) = under_lease(&[limit(10, MINUTE)], 10);
+        // Five seconds for the first of the ten that are leased; the others come later.
+        burst(&limiter, 1, ms(10)).await;
+        sleep(10 * SECOND).await;
+        let before = records.borrow().len();
+        assert_due(burst(&limiter, 1, ms(10)).await, WRITE);
+        assert!(records.borrow().len() > before);
+    });
+}
