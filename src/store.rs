@@ -129,6 +129,11 @@ impl PgStore {
         self.schema_state().await?.require_current(&self.database)
     }
 
+    /// An error unless the server takes writes, which a standby does not.
+    pub async fn require_writable(&self) -> Result<(), StoreError> {
+        self.with("write to", begin::require_writable).await
+    }
+
     /// The newest runs first; of all accounts where none is named.
     pub async fn recent_runs(&self, account: Option<&str>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
         self.with("read the runs from", async |session| reading::recent_runs(session, account, limit).await)

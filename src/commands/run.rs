@@ -59,5 +59,6 @@ async fn open(config: &RunConfig) -> anyhow::Result<Database> {
         database.migrate().await?;
     }
     database.store.require_current_schema().await?;
+    database.store.require_writable().await?;
     Ok(database)
 }

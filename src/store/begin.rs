@@ -8,7 +8,11 @@ use actors::model::{AccountId, LetterFilter, Replay, Run};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use super::dead_letters;
+use super::session::Session;
+use super::{Failure, dead_letters};
+
+/// Locks no row, and is refused where nothing can be written.
+const WRITABLE: &str = "SELECT FROM account_owners WHERE false FOR KEY SHARE";
 
 /// Waits for what the process before is still committing, and for its records of what was spent: a statement of its own,
 /// because the next one's snapshot has to be taken after that.
@@ -47,6 +51,11 @@ const BORROW: &str = "\
 INSERT INTO account_owners AS o (account_id, epoch, borrowed) VALUES ($1, 1, true)
 ON CONFLICT (account_id) DO UPDATE SET epoch = o.epoch + 1, borrowed = true, taken_at = now()
 RETURNING epoch";
+
+/// Asked before a run begins, when there is time yet to wait for a server that takes writes.
+pub(super) async fn require_writable(session: &mut Session) -> Result<(), Failure> {
+    Ok(session.client.batch_execute(WRITABLE).await?)
+}
 
 /// What a process takes an account for.
 #[derive(Clone, Copy)]

@@ -59,6 +59,21 @@ fn a_database_that_takes_no_writes_for_a_while_is_waited_for() {
 }
 
 #[test]
+fn a_database_that_takes_no_writes_when_a_run_begins_is_waited_for() {
+    let (platform, database) = (platform(), Postgres::durable());
+    let (code, account) = Running::start(&platform, &database, WITH).outcome();
+    assert_eq!((code, &account["status"]), (0, &"complete".into()), "the schema is there: {account}");
+    let logins = platform.stats().count("auth", "200");
+    database.execute("ALTER DATABASE ads SET default_transaction_read_only = on");
+    let mut running = Running::start(&platform, &database, WITH);
+    running.says("read-only");
+    assert_eq!(platform.stats().count("auth", "200"), logins, "nothing is sent yet");
+    database.execute("ALTER DATABASE ads RESET default_transaction_read_only");
+    let (code, account) = running.outcome();
+    assert_eq!((code, &account["status"]), (0, &"complete".into()), "{account}");
+}
+
+#[test]
 fn a_table_that_is_dropped_under_a_run_is_named_with_what_to_do() {
     let (platform, database) = (platform(), Postgres::durable());
     let mut running = Running::start(&platform, &database, WITH);
