@@ -8,7 +8,10 @@ impl RateLimiter {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
-        self.follow(self.latencies.rule(self.now()));
+        // The safest rule ends by the clock, too; any other change comes with an answer.
+        if self.rule == StampRule::Completion {
+            self.follow(self.latencies.rule(self.now()));
+        }
         let mut quota_wait = None;
         while let Some(queue) = self.first_in_line() {
             let now = self.now();
