@@ -372,5 +372,4 @@ fn log_from(level: &setting::Setting, reader: &mut Reader<'_>, args: &LogArgs) -
 }
 
 #[cfg(test)]
-#[path = "config/tests.rs"]
 mod tests;

@@ -3,20 +3,16 @@
 use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use actors::model::{
-    AccessToken, Campaign, FailureClass, IdempotencyKey, Listed, Login, Page, PageRequest, SyncedCampaign,
-};
-use actors::permit::{Endpoint, Permit};
-use actors::ports::{Platform, PlatformError};
+use actors::model::{FailureClass, Listed, Page, PageRequest};
+use actors::permit::Endpoint;
 use actors::report::{AccountReport, ProblemClass, Status};
 use actors::retry_policy::RetryPolicy;
 use actors::settings::{BatchLimits, Concurrency, PipelineSettings};
 use actors::testing::{
-    CommitFault, MemoryStore, Play, ScriptedPlatform, campaign_id, honest_page, in_virtual_time, limit,
-    run_to_end, settings, unwatched,
+    CommitFault, MemoryStore, Play, ScriptedPlatform, campaign_id, honest_page, in_virtual_time, run_to_end,
+    settings,
 };
 use tokio::time::Instant;
 
@@ -434,43 +430,6 @@ fn batches_are_full_where_there_is_much_and_linger_no_longer_than_allowed_where_
 }
 
 #[test]
-fn a_stopped_run_commits_what_was_synced_and_says_interrupted() {
-    let (platform, store) = (Rc::new(ScriptedPlatform::obliging(1000)), Rc::new(MemoryStore::default()));
-    let stop = tokio::time::sleep;
-    let report = in_virtual_time(async {
-        let shutdown = async move { stop(Duration::from_secs(1)).await };
-        actors::run(settings(), platform.clone(), store.clone(), unwatched(), shutdown).await
-    });
-    assert_eq!(report.status, Status::Interrupted);
-    assert_eq!(platform.synced().len(), store.rows().len(), "all that the platform confirmed is stored");
-    assert_eq!(report.campaigns.stored, store.rows().len() as u64);
-    assert!((100..200).contains(&store.rows().len()), "{}", store.rows().len());
-    assert!(report.duration < Duration::from_secs(2));
-    assert_eq!((Rc::strong_count(&platform), Rc::strong_count(&store)), (1, 1));
-}
-
-#[test]
-fn a_stopped_run_waits_for_a_request_that_hangs_no_longer_than_five_seconds() {
-    let platform = ScriptedPlatform::obliging(100).playing(|call| match call.endpoint {
-        Endpoint::Sync => Play::Hang,
-        _ => Play::Well,
-    });
-    let (platform, store) = (Rc::new(platform), Rc::new(MemoryStore::default()));
-    let report = in_virtual_time(async {
-        let shutdown = tokio::time::sleep(Duration::from_secs(1));
-        let report = actors::run(settings(), platform.clone(), store.clone(), unwatched(), shutdown).await;
-        assert_eq!(
-            (Rc::strong_count(&platform), Rc::strong_count(&store)),
-            (1, 1),
-            "nothing is left running"
-        );
-        report
-    });
-    assert_eq!(report.status, Status::Interrupted);
-    assert!(report.duration <= Duration::from_millis(6010), "{:?}", report.duration);
-}
-
-#[test]
 fn two_runs_of_one_seed_make_the_same_calls() {
     let calls = || {
         let patient =
@@ -487,65 +446,10 @@ fn two_runs_of_one_seed_make_the_same_calls() {
 }
 
 #[test]
-fn a_stopped_run_does_not_wait_for_permits() {
-    let settings = PipelineSettings { rate_limits: vec![limit(20, Duration::from_secs(60))], ..settings() };
-    let (platform, store) = (Rc::new(ScriptedPlatform::obliging(100)), Rc::new(MemoryStore::default()));
-    let report = in_virtual_time(async {
-        let shutdown = tokio::time::sleep(Duration::from_secs(20));
-        actors::run(settings, platform.clone(), store.clone(), unwatched(), shutdown).await
-    });
-    assert_eq!((report.status, report.requests.total), (Status::Interrupted, 20));
-    assert!(report.duration < Duration::from_secs(21), "{:?}", report.duration);
-}
-
-#[test]
 fn the_last_batch_does_not_linger() {
     let batch = BatchLimits::new(30, Duration::from_secs(60)).expect("in range");
     let settings = PipelineSettings { batch, ..settings() };
     let (report, _, store) = run(settings, ScriptedPlatform::obliging(100), MemoryStore::default());
     assert_eq!((report.status, store.batches()), (Status::Complete, vec![30, 30, 30, 10]));
     assert!(report.duration < Duration::from_secs(5), "{:?}", report.duration);
-}
-
-/// Its client panics instead of taking the answer to a sync call, once that comes so late.
-struct PanicsLate(ScriptedPlatform, Instant);
-
-impl Platform for PanicsLate {
-    async fn login(&self, permit: Permit) -> Result<Login, PlatformError> {
-        self.0.login(permit).await
-    }
-
-    async fn list(
-        &self,
-        permit: Permit,
-        token: &AccessToken,
-        page: PageRequest,
-    ) -> Result<Page, PlatformError> {
-        self.0.list(permit, token, page).await
-    }
-
-    async fn sync(
-        &self,
-        permit: Permit,
-        token: &AccessToken,
-        campaign: &Arc<Campaign>,
-        key: &IdempotencyKey,
-    ) -> Result<SyncedCampaign, PlatformError> {
-        let answer = self.0.sync(permit, token, campaign, key).await;
-        assert!(Instant::now() < self.1, "the client's own bug");
-        answer
-    }
-}
-
-#[test]
-fn a_campaign_that_panics_after_the_stop_is_left_to_do_and_keeps_nobody_waiting() {
-    let store = Rc::new(MemoryStore::default());
-    let report = in_virtual_time(async {
-        let stop = Duration::from_millis(1010);
-        let platform = Rc::new(PanicsLate(ScriptedPlatform::obliging(1000), Instant::now() + stop));
-        actors::run(settings(), platform, store.clone(), unwatched(), tokio::time::sleep(stop)).await
-    });
-    assert_eq!((report.status, report.campaigns.dead_lettered), (Status::Interrupted, 0));
-    assert_eq!(report.restarts.sync, 8);
-    assert!(report.duration < Duration::from_secs(2), "{:?}", report.duration);
 }

@@ -1,13 +1,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod mock_platform;
+mod plan;
+mod secrets;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
 
 use clap::Parser;
 use secrecy::ExposeSecret;
 
-use super::mock_platform::MOCK_PASSWORD;
 use actors::settings::RateLimit;
 
 use super::*;
@@ -325,80 +327,6 @@ fn a_value_that_is_not_utf_8_is_named_and_not_shown() {
     assert_eq!(problems, ["RUST_LOG must be UTF-8; its value is not shown (environment variable RUST_LOG)"]);
 }
 
-fn with_password_file(path: &Path, dot_env: &str) -> Result<RunConfig, Vec<String>> {
-    let variables = [REQUIRED[0], REQUIRED[1], ("AD_PLATFORM_PASSWORD_FILE", path.to_str().unwrap())];
-    run_bare("", &environment(&variables, dot_env))
-}
-
-#[test]
-fn a_secret_is_read_from_its_file_without_the_last_newline() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("password");
-    for (content, password) in [
-        ("hunter3", "hunter3"),
-        ("hunter3\n", "hunter3"),
-        ("hunter3\r\n", "hunter3"),
-        (" a\nb \n\n", " a\nb \n"),
-    ] {
-        std::fs::write(&path, content).unwrap();
-        assert_eq!(with_password_file(&path, "").unwrap().platform.password.expose_secret(), password);
-    }
-    std::fs::write(&path, "host=db\n").unwrap();
-    let config = run("", &[("DATABASE_URL_FILE", path.to_str().unwrap())], "").unwrap();
-    assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
-}
-
-#[test]
-fn a_secret_file_that_cannot_be_used_is_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("password");
-    let problem = |path: &Path| {
-        let problems = with_password_file(path, "").unwrap_err();
-        assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].contains(path.to_str().unwrap()), "{}", problems[0]);
-        assert!(problems[0].contains("environment variable AD_PLATFORM_PASSWORD_FILE"), "{}", problems[0]);
-        problems[0].clone()
-    };
-    assert!(problem(&path).contains("No such file"));
-    assert!(problem(directory.path()).contains("cannot be read"));
-    for (content, says) in [
-        (b"".to_vec(), "is empty"),
-        (b"\n".to_vec(), "is empty"),
-        (vec![0xff], "UTF-8"),
-        (vec![b'x'; 65_537], "64 KiB"),
-    ] {
-        std::fs::write(&path, content).unwrap();
-        assert!(problem(&path).contains(says), "{}", problem(&path));
-    }
-}
-
-#[test]
-fn a_secret_and_its_file_exclude_each_other_unless_one_is_only_in_dot_env() {
-    let both = [("AD_PLATFORM_PASSWORD_FILE", "/nowhere")];
-    let wanted = "both are set, only one can be: environment variable AD_PLATFORM_PASSWORD and environment variable AD_PLATFORM_PASSWORD_FILE";
-    assert_eq!(run("", &both, "").unwrap_err(), [wanted]);
-    let dot_env = "AD_PLATFORM_PASSWORD_FILE=/nowhere";
-    assert_eq!(run("", &[], dot_env).unwrap().platform.password.expose_secret(), "hunter2");
-    let dot_env = "AD_PLATFORM_PASSWORD=a\nAD_PLATFORM_PASSWORD_FILE=b";
-    let problems = run_bare("", &environment(&REQUIRED[..2], dot_env)).unwrap_err();
-    assert!(problems[0].contains(".env line 1") && problems[0].contains(".env line 2"), "{problems:?}");
-    let flag = run("--database-url host=flag", &[("DATABASE_URL", "host=variable")], "").unwrap();
-    assert!(flag.database.url.unwrap().to_string().contains("at flag:5432"));
-}
-
-#[test]
-fn no_debug_output_and_no_error_shows_a_secret() {
-    let config = run("", &[("DATABASE_URL", "host=db password=s3cret")], "").unwrap();
-    let mock = mock("", &REQUIRED[2..]).unwrap();
-    for shown in [format!("{config:?}"), format!("{mock:?}")] {
-        assert!(!shown.contains("hunter2") && !shown.contains("s3cret"), "{shown}");
-    }
-    let problems =
-        run("--api-url https://ann:s3cret@ads.example.com", &[("DATABASE_URL", "s3cret")], "").unwrap_err();
-    assert_eq!(problems.len(), 2);
-    assert!(!problems.concat().contains("s3cret"), "{problems:?}");
-}
-
 #[test]
 fn a_long_or_strange_value_is_shown_short_and_on_one_line() {
     let account = format!("a\u{1b}[31m\n{}", "x".repeat(10_000));
@@ -452,67 +380,6 @@ fn runs_lists_all_accounts_unless_one_is_named() {
 }
 
 #[test]
-fn the_mock_platform_is_the_reference_platform_unless_told_otherwise() {
-    let config = mock("", &[]).unwrap();
-    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!((config.campaigns, config.seed), (100, 1));
-    assert_eq!(config.rate_limits, [limit(10, 60)]);
-    assert_eq!(config.sync_latency, Duration::from_secs(2));
-    assert_eq!((config.list_latency, config.auth_latency), (Duration::ZERO, Duration::ZERO));
-    assert_eq!((config.error_rate, config.hang_rate, config.list_error_every), (0.0, 0.0, Some(5)));
-    assert_eq!(config.faults, []);
-    assert_eq!(config.retry_hint, RetryHint::Body);
-    assert_eq!(config.rate_limit_headers, RateLimitHeaders::None);
-    assert_eq!(config.token_life, Duration::from_secs(3600));
-    assert_eq!(config.email, "demo@example.com");
-    assert_eq!(config.password.expose_secret(), MOCK_PASSWORD);
-}
-
-#[test]
-fn every_flag_of_the_mock_platform_reaches_its_setting() {
-    let flags = "--listen [::1]:0 --campaigns 7 --rate-limit 10/1s --rate-limit 20/1m --sync-latency 33ms \
-        --list-latency 4ms --auth-latency 5ms --error-rate 0.2 --hang-rate 0.05 --list-error-every none \
-        --fault html=0.1,gzip=0.2 --fault login-hangs=0.3 --retry-hint header-date --rate-limit-headers draft --token-life 2s --seed 9 --email a@example.com";
-    let config =
-        mock(flags, &[("AD_PLATFORM_PASSWORD", "hunter2"), ("AD_PLATFORM_EMAIL", "b@example.com")]).unwrap();
-    assert_eq!(config.listen.to_string(), "[::1]:0");
-    assert_eq!((config.campaigns, config.seed), (7, 9));
-    assert_eq!(config.rate_limits, [limit(10, 1), limit(20, 60)]);
-    let latencies = [config.sync_latency, config.list_latency, config.auth_latency];
-    assert_eq!(latencies, [33, 4, 5].map(Duration::from_millis));
-    assert_eq!((config.error_rate, config.hang_rate, config.list_error_every), (0.2, 0.05, None));
-    assert_eq!(config.faults, [(Fault::Html, 0.1), (Fault::Gzip, 0.2), (Fault::LoginHangs, 0.3)]);
-    assert_eq!(config.retry_hint, RetryHint::HeaderDate);
-    assert_eq!(config.rate_limit_headers, RateLimitHeaders::Draft);
-    assert_eq!(config.token_life, Duration::from_secs(2));
-    assert_eq!(config.email, "a@example.com");
-    assert_eq!(config.password.expose_secret(), "hunter2");
-    assert_eq!(mock("", &[("AD_PLATFORM_EMAIL", "b@example.com")]).unwrap().email, "b@example.com");
-}
-
-#[test]
-fn a_mock_platform_that_cannot_be_is_refused() {
-    for flags in [
-        "--listen localhost",
-        "--campaigns -1",
-        "--error-rate 1.1",
-        "--error-rate 0.6 --hang-rate 0.5",
-        "--list-error-every 0",
-        "--fault lightning=0.2",
-        "--fault html=1.5",
-        "--fault html=0.6 --fault gzip=0.6",
-        "--retry-hint header",
-        "--rate-limit-headers y",
-        "--token-life 0s",
-        "--seed x",
-    ] {
-        // clap takes a leading minus for a flag, except where an equals sign says otherwise.
-        let flags = flags.replace(" -1", "=-1");
-        assert_eq!(mock(&flags, &[]).unwrap_err().0.len(), 1, "{flags}");
-    }
-}
-
-#[test]
 fn the_example_file_is_a_configuration() {
     let example = include_str!("../../.env.example");
     let config = run_bare("", &environment(&[], example)).unwrap();
@@ -540,37 +407,4 @@ fn a_line_of_dot_env_that_cannot_be_read_is_named_by_its_number() {
     let problems = run("", &[], dot_env).unwrap_err();
     assert!(problems[0].contains("line 4 is not of the form"), "{problems:?}");
     assert!(!problems.concat().contains("SECRET"), "{problems:?}");
-}
-
-fn plan(flags: &str, variables: &[(&str, &str)]) -> Result<PlanConfig, InvalidConfig> {
-    let Command::Plan(args) = command(&format!("plan {flags}")) else { panic!() };
-    PlanConfig::load(&args, &environment(variables, ""))
-}
-
-#[test]
-fn a_plan_assumes_what_the_estimator_does_unless_told_otherwise() {
-    let config = plan("", &REQUIRED).unwrap();
-    assert_eq!(config.latency, crate::estimate::ASSUMED_LATENCY);
-    assert_eq!(config.failure_rate.to_bits(), crate::estimate::ASSUMED_FAILURE_RATE.to_bits());
-    assert_eq!((config.every, config.account.as_str()), (None, "default"));
-    assert!(config.database.url.is_none());
-    let Campaigns::AsListedBy(platform) = config.campaigns else { panic!() };
-    assert_eq!(platform.email, "ann@example.com");
-    let flags =
-        "--latency 3s --failure-rate 0.5 --every 30m --account acme --request-timeout 4s --page-size 7";
-    let config = plan(flags, &REQUIRED).unwrap();
-    assert_eq!((config.latency, config.every), (Duration::from_secs(3), Some(Duration::from_secs(1800))));
-    assert_eq!((config.account.as_str(), config.request_timeout), ("acme", Duration::from_secs(4)));
-    assert_eq!((config.failure_rate.to_bits(), config.pipeline.page_size.get()), (0.5f64.to_bits(), 7));
-}
-
-#[test]
-fn a_plan_for_a_number_of_campaigns_needs_no_login_but_none_that_is_wrong() {
-    let config = plan("--campaigns 5 --account acme", &[]).unwrap();
-    assert!(matches!(config.campaigns, Campaigns::Given(5)));
-    assert_eq!(config.account.as_str(), "acme");
-    assert_eq!(plan("", &[]).unwrap_err().0.len(), 3);
-    let wrong = [("AD_PLATFORM_API_URL", "nonsense"), ("AD_PLATFORM_EMAIL", "a:b")];
-    assert_eq!(plan("--campaigns 5 --account=", &wrong).unwrap_err().0.len(), 3);
-    assert_eq!(plan("--campaigns x --every 0s --latency 1 --failure-rate 2", &[]).unwrap_err().0.len(), 4);
 }

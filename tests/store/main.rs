@@ -1,0 +1,13 @@
+//! The store on a real PostgreSQL: what it leaves in the tables, and what its errors say.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod campaigns;
+mod dead_letters;
+mod outages;
+mod ownership;
+mod removal;
+mod runs;
+mod schema;
+mod spent;
+mod support;
