@@ -1,7 +1,8 @@
 //! Standard error: a thread of its own writes to it, so that a reader who does not read can neither hold up a run nor its
 //! stopping. Promises that lines come out in order, none torn and none through a progress bar; that they take a bounded
 //! memory; and that where lines had to be dropped for that, their number is logged.
-//! (Not `tracing-appender`: where the reader is stuck it complains on standard error itself, and waits there for ever.)
+//! (Not `tracing-appender`: where the reader is stuck, it complains at the end on standard output, which is the report's
+//! alone; and it bounds lines, not bytes.)
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
