@@ -25,14 +25,15 @@ use actors::model::{
 };
 use actors::permit::Permit;
 use actors::ports::{Platform, PlatformError};
-use awc::Client;
 use awc::http::Method;
+use awc::http::header::HeaderValue;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use url::Url;
 
+pub use client::Connections;
 use endpoints::Endpoints;
 use exchange::Exchange;
 
@@ -43,6 +44,9 @@ use exchange::Exchange;
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 /// Any other answer, and any error: some fields, or an error page.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// Tells the platform which account a request counts for.
+const CLIENT_ID: &str = "x-client-id";
 
 /// What an account needs to reach its platform.
 #[derive(Clone, Debug)]
@@ -57,8 +61,6 @@ pub struct PlatformSettings {
     pub password: SecretString,
     /// Of one request, connect to last byte.
     pub request_timeout: Duration,
-    /// How many requests may be in flight at once: the sync actors', a list request and a login.
-    pub connections: usize,
 }
 
 /// Why a client cannot be built.
@@ -80,7 +82,7 @@ pub enum SetupError {
 
 /// One account's client of the reference platform. It stays on the arbiter that it was made on.
 pub struct HttpPlatform {
-    client: Client,
+    connections: Connections,
     endpoints: Endpoints,
     account: AccountId,
     password: SecretString,
@@ -91,12 +93,14 @@ pub struct HttpPlatform {
 
 impl HttpPlatform {
     /// Builds the client; nothing is sent.
-    pub fn new(settings: PlatformSettings) -> Result<Self, SetupError> {
-        let client = client::client(&settings)?;
-        let PlatformSettings { base_url, account, email, password, request_timeout, .. } = settings;
+    pub fn new(settings: PlatformSettings, connections: &Connections) -> Result<Self, SetupError> {
+        let PlatformSettings { base_url, account, email, password, request_timeout } = settings;
+        if HeaderValue::from_str(account.as_str()).is_err() {
+            return Err(SetupError::Account(account));
+        }
         let basic = BASE64_STANDARD.encode(format!("{email}:{}", password.expose_secret()));
         Ok(Self {
-            client,
+            connections: connections.clone(),
             endpoints: Endpoints::new(&base_url),
             account,
             password,
@@ -121,7 +125,9 @@ impl HttpPlatform {
             }
         };
         let secrets = scrub::Secrets::new(secrets);
-        Exchange::new(&self.client, method, target, &authorization, secrets, self.request_timeout)
+        let timeout = self.request_timeout;
+        let exchange = Exchange::new(&self.connections.0, method, target, &authorization, secrets, timeout)?;
+        Ok(exchange.header(CLIENT_ID, self.account.as_str()))
     }
 }
 

@@ -20,10 +20,11 @@ mod spent;
 mod storable;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use actors::model::{AccountId, Batch, CampaignId, LetterFilter, Run, SettledBy, SettledCampaign, Spent};
-use actors::ports::{Store, StoreError};
+use actors::model::{AccountId, CampaignId, LetterFilter, Run, SettledBy, SettledCampaign, Spent};
+use actors::ports::{Disowned, Share, Store, StoreError};
 use actors::report::AccountReport;
 use bb8::{ManageConnection, Pool, PooledConnection};
 use tokio::time::timeout;
@@ -191,6 +192,23 @@ impl PgStore {
         outcome
     }
 
+    /// Takes the account, and begins or resumes a run of it.
+    async fn begin(&self, account: &AccountId, purpose: Purpose<'_>) -> Result<Run, StoreError> {
+        const DOING: &str = "begin a run in";
+        let held = self.ownership.take(account, &self.sessions(), DOING).await?;
+        let run = self.with(DOING, async |session| begin::begin(session, account, purpose).await).await?;
+        held.begin(&run).await;
+        Ok(run)
+    }
+
+    /// Each as the error that it is to its run.
+    fn explained(&self, mut disowned: Vec<Disowned>, doing: &str) -> Vec<Disowned> {
+        for Disowned { cause, .. } in &mut disowned {
+            *cause = error::taken_over(&self.database, doing, cause).to_string();
+        }
+        disowned
+    }
+
     /// Makes connections that are not the pool's.
     fn sessions(&self) -> Sessions {
         Sessions::new(self.database.clone())
@@ -217,15 +235,19 @@ impl Store for PgStore {
         account: &AccountId,
         resume_within: Option<Duration>,
     ) -> Result<Run, StoreError> {
-        self.ownership.begin(account, Purpose::Sync { resume_within }, &self.sessions()).await
+        self.begin(account, Purpose::Sync { resume_within }).await
     }
 
     async fn begin_replay(&self, account: &AccountId, letters: &LetterFilter) -> Result<Run, StoreError> {
-        self.ownership.begin(account, Purpose::Replay(letters), &self.sessions()).await
+        self.begin(account, Purpose::Replay(letters)).await
     }
 
     async fn borrow_account(&self, account: &AccountId) -> Result<Run, StoreError> {
-        self.ownership.borrow(account, &self.sessions()).await
+        const DOING: &str = "plan a run in";
+        let held = self.ownership.take(account, &self.sessions(), DOING).await?;
+        let borrowed = self.with(DOING, async |session| begin::borrow(session, account).await).await?;
+        held.begin(&borrowed).await;
+        Ok(borrowed)
     }
 
     async fn give_back(&self, borrowed: &Run) {
@@ -261,13 +283,16 @@ impl Store for PgStore {
         .await
     }
 
-    async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError> {
+    async fn commit(&self, shares: &[Share]) -> Result<Vec<Disowned>, StoreError> {
         const DOING: &str = "store a batch in";
-        if batch.is_empty() {
-            return Ok(());
+        if shares.iter().all(|share| share.batch.is_empty()) {
+            return Ok(vec![]);
         }
-        self.ownership.keep(run, &self.sessions(), DOING).await?;
-        self.with(DOING, async |session| commit::commit(session, run, batch).await).await
+        for share in shares {
+            self.ownership.keep(&share.run, &self.sessions(), DOING).await?;
+        }
+        let disowned = self.with(DOING, async |session| commit::commit(session, shares).await).await?;
+        Ok(self.explained(disowned, DOING))
     }
 
     async fn forget_nameless(&self, run: &Run) -> Result<u64, StoreError> {
@@ -287,11 +312,10 @@ impl Store for PgStore {
             .await
     }
 
-    async fn save_spent(&self, run: &Run, spent: &Spent) -> Result<(), StoreError> {
-        self.with("record what is spent of the limits", async |session| {
-            spent::save(session, run, spent).await
-        })
-        .await
+    async fn save_spent(&self, records: &[(Arc<Run>, Spent)]) -> Result<Vec<Disowned>, StoreError> {
+        const DOING: &str = "record what is spent of the limits";
+        let disowned = self.with(DOING, async |session| spent::save(session, records).await).await?;
+        Ok(self.explained(disowned, DOING))
     }
 
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {

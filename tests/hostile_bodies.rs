@@ -8,7 +8,7 @@ use std::time::Duration;
 use actors::model::{AccessToken, PageRequest};
 use actors::permit::Permit;
 use actors::ports::Platform;
-use campaign_sync::platform::{HttpPlatform, PlatformSettings};
+use campaign_sync::platform::{Connections, HttpPlatform, PlatformSettings};
 use mock_platform::{EMAIL, Fault, MockPlatform, PASSWORD, Settings};
 use peak_alloc::PeakAlloc;
 use secrecy::SecretString;
@@ -26,16 +26,16 @@ fn platform(fault: Fault) -> MockPlatform {
 }
 
 fn client(mock: &MockPlatform) -> HttpPlatform {
-    let client = HttpPlatform::new(PlatformSettings {
+    let connections = Connections::new(1, false).expect("nothing is sent yet");
+    let settings = PlatformSettings {
         base_url: mock.url().parse().expect("the mock platform's URL is one"),
         account: "acme".into(),
         email: EMAIL.to_owned(),
         password: SecretString::from(PASSWORD),
         // The bound has to end it, and not the time.
         request_timeout: Duration::from_secs(60),
-        connections: 1,
-    });
-    client.expect("nothing is sent yet")
+    };
+    HttpPlatform::new(settings, &connections).expect("nothing is sent yet")
 }
 
 /// What a call takes at the most, over so many of them.

@@ -18,7 +18,7 @@ use actors::ports::{Platform, PlatformError};
 use actors::report::{AccountReport, ProblemClass, RestartCounts, Status};
 use actors::settings::{PipelineSettings, RateLimit};
 use actors::testing::{MemoryStore, limit, run_to_end, settings};
-use campaign_sync::platform::{HttpPlatform, PlatformSettings};
+use campaign_sync::platform::{Connections, HttpPlatform, PlatformSettings};
 use mock_platform::{EMAIL, Fault, MockPlatform, PASSWORD, Settings, Stats, campaign};
 use secrecy::SecretString;
 use tokio::time::timeout;
@@ -108,15 +108,15 @@ async fn run_limited(faults: &[(Fault, f64)], seed: u64, rate_limit: RateLimit) 
     let mock = MockPlatform::start(mock, SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
     let settings =
         PipelineSettings { request_timeout: REQUEST_TIMEOUT, rate_limits: vec![rate_limit], ..settings() };
-    let client = HttpPlatform::new(PlatformSettings {
+    let connections = Connections::new(settings.concurrency.get() + 2, false).expect("nothing is sent yet");
+    let platform = PlatformSettings {
         base_url: mock.url().parse().expect("the mock platform's URL is one"),
         account: settings.account.clone(),
         email: EMAIL.to_owned(),
         password: SecretString::from(PASSWORD),
         request_timeout: REQUEST_TIMEOUT,
-        connections: settings.concurrency.get() + 2,
-    });
-    let client = client.expect("nothing is sent yet");
+    };
+    let client = HttpPlatform::new(platform, &connections).expect("nothing is sent yet");
     let platform = Rc::new(Watched { client, overdue: Cell::new(0) });
     let store = Rc::new(MemoryStore::default());
     let report = timeout(HUNG, run_to_end(settings, &platform, &store)).await;

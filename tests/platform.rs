@@ -19,7 +19,7 @@ use actors::settings::RateLimit;
 use actors::testing::overheard_permit;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use campaign_sync::platform::{HttpPlatform, PlatformSettings};
+use campaign_sync::platform::{Connections, HttpPlatform, PlatformSettings, SetupError};
 use scripted_server::{Reply, ScriptedServer};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
@@ -39,20 +39,24 @@ fn settings(base_url: &str) -> PlatformSettings {
         password: SecretString::from(PASSWORD),
         // Nothing but the tests of timeouts should ever wait as long as this.
         request_timeout: Duration::from_secs(60),
-        connections: 4,
     }
+}
+
+fn new(settings: PlatformSettings) -> Result<HttpPlatform, SetupError> {
+    let with_tls = settings.base_url.scheme() == "https";
+    HttpPlatform::new(settings, &Connections::new(4, with_tls)?)
 }
 
 /// A client of the server's that gives up soon.
 fn impatient(server: &ScriptedServer) -> HttpPlatform {
     let mut settings = settings(&format!("http://{}", server.address));
     settings.request_timeout = Duration::from_millis(200);
-    HttpPlatform::new(settings).unwrap()
+    new(settings).unwrap()
 }
 
 async fn platform(script: impl IntoIterator<Item = Reply>) -> (ScriptedServer, HttpPlatform) {
     let server = ScriptedServer::start(script).await;
-    let platform = HttpPlatform::new(settings(&format!("http://{}", server.address))).unwrap();
+    let platform = new(settings(&format!("http://{}", server.address))).unwrap();
     (server, platform)
 }
 
@@ -159,7 +163,7 @@ async fn an_id_is_percent_encoded_below_the_prefix() {
     let id = "a/../b?c=d#e%2f é";
     let body = SYNCED.replace("42", id);
     let server = ScriptedServer::start([Reply::json(200, &body)]).await;
-    let platform = HttpPlatform::new(settings(&format!("http://{}/v2/", server.address))).unwrap();
+    let platform = new(settings(&format!("http://{}/v2/", server.address))).unwrap();
     sync(&platform, id).await.unwrap();
     let request = &server.requests()[0];
     assert_eq!(request.line, "POST /v2/api/campaigns/a%2F..%2Fb%3Fc%3Dd%23e%252f%20%C3%A9/sync HTTP/1.1");
@@ -366,7 +370,7 @@ async fn a_connection_that_breaks_is_transient_wherever_it_breaks() {
 #[actix::test]
 async fn a_refused_connection_is_transient_and_names_the_request() {
     let address = ScriptedServer::start([]).await.address; // dropped: nobody listens there
-    let platform = HttpPlatform::new(settings(&format!("http://{address}"))).unwrap();
+    let platform = new(settings(&format!("http://{address}"))).unwrap();
     let (class, message) = transient(list(&platform).await);
     assert_eq!(class, FailureClass::Connection);
     assert!(message.starts_with("GET /api/campaigns?page=3&limit=10 failed: "), "{message}");
@@ -472,13 +476,13 @@ async fn a_token_that_fits_no_header_is_rejected_and_nothing_is_sent() {
 async fn an_account_that_fits_no_header_is_refused_at_once() {
     let mut settings = settings("http://127.0.0.1:1");
     settings.account = "a\nb".into();
-    let error = HttpPlatform::new(settings).unwrap_err();
+    let error = new(settings).unwrap_err();
     assert!(error.to_string().contains("x-client-id"), "{error}");
 }
 
 #[actix::test]
 async fn https_is_set_up_from_the_systems_roots_or_says_what_to_install() {
-    match HttpPlatform::new(settings("https://127.0.0.1:1")) {
+    match new(settings("https://127.0.0.1:1")) {
         // Nobody listens there: the client came as far as connecting.
         Ok(platform) => assert_eq!(transient(list(&platform).await).0, FailureClass::Connection),
         Err(error) => assert!(error.to_string().contains("ca-certificates"), "{error}"),

@@ -1,6 +1,7 @@
 //! Whether a platform takes the credentials, asked outside of a run.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::time::{Duration, timeout};
@@ -20,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Logs in, with the retries of a run but for a minute at the most; else says in words why it cannot.
 pub async fn check_credentials<P: Platform>(platform: Rc<P>, retry: RetryPolicy) -> Result<(), String> {
     let jitter = Jitter::seeded(0);
-    let progress = Rc::new(watch::Sender::new(Progress::default()));
+    let progress = Arc::new(watch::Sender::new(Progress::default()));
     let unlimited = RateLimiter::new(&[], Duration::ZERO, jitter.clone(), progress);
     let (limiter, life) = spawn_child(|_| unlimited);
     let attempts = Attempts::new(retry, RetryBudget::new(None));

@@ -4,19 +4,23 @@
 //! record that says at least as much as it did, so the next one errs on the side of waiting. A lease covers what can
 //! be sent while it lasts and is written before it is needed, so that no request but the first waits for a write.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::dev::RecipientRequest;
 use actix::prelude::*;
 
-use crate::model::Spent;
+use crate::model::{Run, Spent};
 use crate::ports::StoreError;
 use crate::settings::RateLimit;
 
-/// Asks for the record to be kept; the reply comes when it is durable.
+/// Asks for the run's record to be kept; the reply comes when it is durable. None comes where a newer one takes its place.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), StoreError>")]
-pub(crate) struct KeepSpent(pub(crate) Spent);
+pub(crate) struct KeepSpent {
+    pub(crate) run: Arc<Run>,
+    pub(crate) spent: Spent,
+}
 
 /// Permits that one lease covers at the most. More would save no write that anybody notices, and after a crash they
 /// count as spent, for a day where the window is a day.
@@ -37,6 +41,7 @@ const RELATIVE_RESOLUTION: u32 = 64;
 /// The lease that a limiter works under.
 pub(crate) struct Ledger {
     keeper: Recipient<KeepSpent>,
+    run: Arc<Run>,
     /// How many can ask for a permit at once.
     askers: usize,
     /// How long a lease lasts; none where there is no limit: then nothing is spent.
@@ -54,9 +59,15 @@ fn lease_time(limits: &[RateLimit]) -> Option<Duration> {
 
 impl Ledger {
     /// For so many who can ask for a permit at once.
-    pub(crate) fn new(keeper: Recipient<KeepSpent>, limits: &[RateLimit], askers: usize) -> Self {
+    pub(crate) fn new(
+        keeper: Recipient<KeepSpent>,
+        run: Arc<Run>,
+        limits: &[RateLimit],
+        askers: usize,
+    ) -> Self {
         Self {
             keeper,
+            run,
             askers,
             lasts: lease_time(limits),
             left: 0,
@@ -120,7 +131,7 @@ impl Ledger {
         let lasts = self.lasts.unwrap_or(SHORTEST_LEASE);
         let lease = Lease { more, until: now + lasts };
         let leased = (lasts + LONGEST_WAY, in_flight + self.left + more);
-        (self.keeper.send(KeepSpent(Spent { stated, ..record(now, counted, leased) })), lease)
+        (self.keep(Spent { stated, ..record(now, counted, leased) }), lease)
     }
 
     /// The record is kept, or it is not.
@@ -143,7 +154,11 @@ impl Ledger {
         self.lasts?;
         self.left = 0;
         let settled = record(now, counted, (LONGEST_WAY, in_flight));
-        Some(self.keeper.send(KeepSpent(Spent { stated, ..settled })))
+        Some(self.keep(Spent { stated, ..settled }))
+    }
+
+    fn keep(&self, spent: Spent) -> RecipientRequest<KeepSpent> {
+        self.keeper.send(KeepSpent { run: self.run.clone(), spent })
     }
 }
 

@@ -41,6 +41,7 @@ mod stamp_rule;
 
 mod supervision;
 
+mod fleet;
 pub mod progress;
 pub mod report;
 mod run;
@@ -49,5 +50,6 @@ mod run;
 pub mod testing;
 
 pub use credentials::check_credentials;
+pub use fleet::Fleet;
 pub use probe::{Probe, probe};
 pub use run::run;

@@ -3,6 +3,7 @@
 //! a permit that is dropped, by a cancelled task or a panic, says so itself.
 
 use actix::prelude::*;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::quota_signals::QuotaSignals;
@@ -68,11 +69,18 @@ pub struct Permit {
     sent: bool,
     /// None once the fate is told.
     limiter: Option<Recipient<PermitEvent>>,
+    /// Among the requests that the process may have in flight; freed with the permit.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Permit {
-    pub(crate) fn new(slot: u64, probe: bool, limiter: Recipient<PermitEvent>) -> Self {
-        Self { slot, probe, sent: false, limiter: Some(limiter) }
+    pub(crate) fn new(
+        slot: u64,
+        probe: bool,
+        place: Option<OwnedSemaphorePermit>,
+        limiter: Recipient<PermitEvent>,
+    ) -> Self {
+        Self { slot, probe, sent: false, limiter: Some(limiter), _place: place }
     }
 
     /// Whether the circuit breaker let it through only to see how the platform is.
@@ -83,7 +91,7 @@ impl Permit {
     /// A permit of no limiter, for tests of a platform's client on its own.
     #[cfg(feature = "testing")]
     pub fn for_test() -> Self {
-        Self { slot: 0, probe: false, sent: false, limiter: None }
+        Self { slot: 0, probe: false, sent: false, limiter: None, _place: None }
     }
 
     /// To be called when the request leaves; before that, a dropped permit is given back.

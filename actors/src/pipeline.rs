@@ -9,7 +9,6 @@ mod handlers;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,6 +18,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tracing::{Instrument, error, info, warn};
 
 use crate::auth_actor::AuthError;
+use crate::fleet::UncommittedShare;
 use crate::listing::{Completeness, Listing};
 use crate::model::{
     Campaign, CampaignId, DeadLetter, FailureClass, IdempotencyKey, Listed, Page, Run, SettledBy,
@@ -27,14 +27,14 @@ use crate::model::{
 use crate::pager_actor::FetchPage;
 use crate::ports::StoreError;
 use crate::progress::ProgressSender;
-use crate::rate_limiter::{CloseDoor, RateLimiter, WaitIsTooLong};
+use crate::rate_limiter::{CannotGoOn, CloseDoor, RateLimiter};
 use crate::report::{CampaignCounts, Problem, ProblemClass, RestartCounts, Status};
 use crate::requester::{GaveUp, RequestError};
 use crate::settings::{
     MOST_PASSED_OVER, PipelineSettings, READY_PER_SYNC_ACTOR, RestartIntensity, WIND_DOWN,
 };
 use crate::skipped::Skipped;
-use crate::store_actor::{BatchCommitted, FindSettled, Flush, Keep, Settled, StoreBroke};
+use crate::store_actor::{BatchCommitted, FindSettled, Flush, Keep, Member, Settled, StoreBroke};
 use crate::supervision::{ActorKind, Crashed, RestartWindow};
 use crate::sync_actor::SyncCampaign;
 
@@ -44,7 +44,10 @@ pub(crate) struct Crew {
     pub(crate) limiter: Addr<RateLimiter>,
     pub(crate) keep: Recipient<Keep>,
     pub(crate) flush: Recipient<Flush>,
+    /// Of the run, for those whom it keeps what for.
+    pub(crate) member: Arc<Member>,
     pub(crate) find_settled: Recipient<FindSettled>,
+    pub(crate) share: UncommittedShare,
     pub(crate) hire: Box<dyn Fn() -> NewSyncActor>,
 }
 
@@ -154,7 +157,7 @@ pub(crate) struct Pipeline {
     ending: Option<Status>,
     flushed: bool,
     outcome: Option<oneshot::Sender<Outcome>>,
-    progress: Rc<ProgressSender>,
+    progress: Arc<ProgressSender>,
 }
 
 impl Pipeline {
@@ -162,7 +165,7 @@ impl Pipeline {
         settings: PipelineSettings,
         run: Run,
         crew: Crew,
-        progress: Rc<ProgressSender>,
+        progress: Arc<ProgressSender>,
         outcome: oneshot::Sender<Outcome>,
     ) -> Self {
         Self {
@@ -217,6 +220,10 @@ impl Pipeline {
         let most_uncommitted = self.most_uncommitted();
         for (index, slot) in self.slots.iter_mut().enumerate() {
             if self.uncommitted >= most_uncommitted {
+                if self.crew.share.is_split() {
+                    // It cannot fill a batch by itself.
+                    self.crew.flush.do_send(Flush);
+                }
                 return;
             }
             let (Some(worker), None, None) = (&slot.worker, &slot.lease, &slot.end) else { continue };
@@ -233,9 +240,8 @@ impl Pipeline {
         }
     }
 
-    /// One batch that commits and one that fills.
     fn most_uncommitted(&self) -> usize {
-        2 * self.settings.batch.size()
+        self.crew.share.of(self.settings.concurrency.get())
     }
 
     /// Asked for only when there is soon nothing to do.
@@ -263,7 +269,10 @@ impl Pipeline {
 
     fn find_settled(&self, sifted: Sifted, ctx: &mut Context<Self>) {
         let unknown = sifted.rest.iter().map(Listed::id).cloned().collect();
-        let (reply, pipeline) = (self.crew.find_settled.send(FindSettled(unknown)), ctx.address());
+        let (reply, pipeline) = (
+            self.crew.find_settled.send(FindSettled { run: self.crew.member.run.clone(), ids: unknown }),
+            ctx.address(),
+        );
         let ask = async move { pipeline.do_send(PageSifted { sifted, settled: reply.await }) };
         actix::spawn(ask.in_current_span());
     }
@@ -310,7 +319,7 @@ impl Pipeline {
 
     fn keep(&mut self, settled: Settled) {
         self.uncommitted += 1;
-        self.crew.keep.do_send(Keep(settled));
+        self.crew.keep.do_send(Keep(self.crew.member.clone(), settled));
     }
 
     fn bury(&mut self, id: CampaignId, payload: Box<str>, cause: GaveUp) {

@@ -3,6 +3,7 @@
 
 #![expect(async_fn_in_trait, reason = "the futures stay on one arbiter and need not be Send")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -37,7 +38,7 @@ pub trait Platform: 'static {
         &self,
         permit: Permit,
         token: &AccessToken,
-        campaign: &std::sync::Arc<Campaign>,
+        campaign: &Arc<Campaign>,
         key: &IdempotencyKey,
     ) -> Result<SyncedCampaign, PlatformError>;
 }
@@ -101,8 +102,9 @@ pub trait Store: 'static {
     /// of any length be handed on once each without a set of all ids in memory.
     async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError>;
 
-    /// Stores all of the batch in one transaction, or nothing. Repeating a committed batch changes nothing.
-    async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError>;
+    /// Stores all of it in one transaction, or nothing; of runs that own nothing any more, nothing: which these are.
+    /// Repeating a committed batch changes nothing.
+    async fn commit(&self, shares: &[Share]) -> Result<Vec<Disowned>, StoreError>;
 
     /// After a listing that was proven complete: removes the letters of entries without an id (see
     /// [`CampaignId::of_payload`]) that this process has not met with; a replay only those that it was to try. How many.
@@ -115,12 +117,31 @@ pub trait Store: 'static {
     /// What the account's last process, however it ended, has spent of the limits and may have.
     async fn load_spent(&self, account: &AccountId) -> Result<Spent, StoreError>;
 
-    /// Replaces the record of what the account has spent; durable when it returns.
-    async fn save_spent(&self, run: &Run, spent: &Spent) -> Result<(), StoreError>;
+    /// Replaces the records of what accounts have spent, one each; durable when it returns. But not those of runs that own
+    /// nothing any more: which these are.
+    async fn save_spent(&self, records: &[(Arc<Run>, Spent)]) -> Result<Vec<Disowned>, StoreError>;
 
     /// Closes the run with its report. Where that says that the listing was proven, the account's campaigns that the run
     /// did not list are marked as removed from the platform, until one is stored again; repeating it changes nothing.
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError>;
+}
+
+/// A run's part of a transaction that it shares with other runs.
+#[derive(Clone, Debug)]
+pub struct Share {
+    /// Whose campaigns they are.
+    pub run: Arc<Run>,
+    /// What is to be stored of it.
+    pub batch: Batch,
+}
+
+/// A run that can store nothing any more, because another process has taken its account, or its row is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disowned {
+    /// Its place in what was to be stored.
+    pub index: usize,
+    /// For people.
+    pub cause: String,
 }
 
 /// Why the store failed.

@@ -17,7 +17,7 @@ use crate::model::{PageRequest, Run};
 use crate::permit::Endpoint;
 use crate::ports::{Platform, Store, StoreError};
 use crate::progress::{LimitInUse, Progress};
-use crate::rate_limiter::{CloseDoor, RateLimiter, SettleSpent, WaitIsTooLong};
+use crate::rate_limiter::{CannotGoOn, CloseDoor, RateLimiter, SettleSpent};
 use crate::requester::{RequestError, Requester};
 use crate::retry_budget::RetryBudget;
 use crate::run::Tasks;
@@ -53,16 +53,17 @@ pub async fn probe<P: Platform, S: Store>(
     };
     let mut tasks = Tasks::default();
     let jitter = Jitter::seeded(settings.seed);
-    let progress = Rc::new(watch::Sender::new(Progress::default()));
+    let progress = Arc::new(watch::Sender::new(Progress::default()));
     let limits = &settings.rate_limits;
     let (give_up, given_up) = oneshot::channel();
+    let (record, run) = record.map(|(store, run)| (store, Arc::new(run))).unzip();
     let (clerk, life) = spawn_child(|_| Clerk { record, give_up: Some(give_up) });
     let clerk = tasks.keep((clerk, life.abort_handle()));
     let mut limiter = RateLimiter::new(limits, settings.request_timeout, jitter.clone(), progress.clone())
         .until_stated(settings.adopt_stated_limits)
         .with_patience(settings.max_wait, clerk.clone().recipient());
-    if let Some(spent) = spent {
-        limiter = limiter.with_ledger(Ledger::new(clerk.recipient(), limits, 1), &spent);
+    if let (Some(spent), Some(run)) = (spent, run) {
+        limiter = limiter.with_ledger(Ledger::new(clerk.recipient(), run, limits, 1), &spent);
     }
     let (limiter, life) = spawn_child(|_| limiter);
     let limiter = tasks.keep((limiter, life.abort_handle()));
@@ -100,9 +101,9 @@ pub async fn probe<P: Platform, S: Store>(
     Ok(Probe { total: page.total.or(whole), latency, requests: requests.total, limits })
 }
 
-/// Keeps the record of a probe. Ends the probe where that fails, or where the limiter would wait for too long.
+/// Keeps the record of a probe, and ends the probe where the limiter cannot go on.
 struct Clerk<S> {
-    record: Option<(Rc<S>, Run)>,
+    record: Option<Rc<S>>,
     give_up: Option<oneshot::Sender<String>>,
 }
 
@@ -120,29 +121,24 @@ impl<S: Store> Actor for Clerk<S> {
 }
 
 impl<S: Store> Handler<KeepSpent> for Clerk<S> {
-    type Result = ResponseActFuture<Self, Result<(), StoreError>>;
+    type Result = ResponseFuture<Result<(), StoreError>>;
 
-    fn handle(&mut self, KeepSpent(spent): KeepSpent, _: &mut Context<Self>) -> Self::Result {
-        let record = self.record.clone();
-        let keep = async move {
-            match record {
-                Some((store, run)) => store.save_spent(&run, &spent).await,
+    fn handle(&mut self, KeepSpent { run, spent }: KeepSpent, _: &mut Context<Self>) -> Self::Result {
+        let store = self.record.clone();
+        Box::pin(async move {
+            let Some(store) = store else { return Ok(()) };
+            match store.save_spent(&[(run, spent)]).await?.pop() {
+                Some(disowned) => Err(StoreError::Broken(disowned.cause)),
                 None => Ok(()),
             }
-        };
-        Box::pin(keep.into_actor(self).map(|kept, clerk, _| {
-            if let Err(error) = &kept {
-                clerk.end(format!("what is spent of the rate limit cannot be recorded: {error}"));
-            }
-            kept
-        }))
+        })
     }
 }
 
-impl<S: Store> Handler<WaitIsTooLong> for Clerk<S> {
+impl<S: Store> Handler<CannotGoOn> for Clerk<S> {
     type Result = ();
 
-    fn handle(&mut self, WaitIsTooLong { message, .. }: WaitIsTooLong, _: &mut Context<Self>) {
+    fn handle(&mut self, CannotGoOn { message, .. }: CannotGoOn, _: &mut Context<Self>) {
         self.end(message);
     }
 }

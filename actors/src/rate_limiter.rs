@@ -8,11 +8,12 @@ mod granting;
 mod handlers;
 mod messages;
 mod outcomes;
+mod places;
 mod restamping;
 mod signals;
 
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -34,10 +35,11 @@ use crate::sliding_log::{Availability, SlidingLog, Slot};
 use crate::stamp_rule::{End, Latencies, StampRule};
 use crate::supervision::repair;
 
+use places::Places;
 use restamping::Ended;
 
 pub(crate) use messages::{
-    AcquirePermit, CloseDoor, CoolDown, DoorClosed, SettleSpent, WaitIsTooLong, acquire_permit,
+    AcquirePermit, CannotGoOn, CloseDoor, CoolDown, DoorClosed, SettleSpent, acquire_permit,
 };
 
 /// What an open breaker waits for.
@@ -57,7 +59,7 @@ struct Waiting {
 /// How long to wait without a word, and whom to tell.
 struct Patience {
     max_wait: Duration,
-    alarm: Recipient<WaitIsTooLong>,
+    alarm: Recipient<CannotGoOn>,
 }
 
 struct Granted {
@@ -106,8 +108,9 @@ pub(crate) struct RateLimiter {
     timer: Option<SpawnHandle>,
     requests: RequestCounts,
     ledger: Option<Ledger>,
+    places: Places,
     jitter: Jitter,
-    progress: Rc<ProgressSender>,
+    progress: Arc<ProgressSender>,
 }
 
 impl RateLimiter {
@@ -115,7 +118,7 @@ impl RateLimiter {
         limits: &[RateLimit],
         request_timeout: Duration,
         jitter: Jitter,
-        progress: Rc<ProgressSender>,
+        progress: Arc<ProgressSender>,
     ) -> Self {
         Self {
             origin: Instant::now(),
@@ -141,6 +144,7 @@ impl RateLimiter {
             timer: None,
             requests: RequestCounts::default(),
             ledger: None,
+            places: Places::default(),
             jitter,
             progress,
         }
@@ -168,7 +172,7 @@ impl RateLimiter {
     }
 
     /// Raises an alarm instead of waiting longer than this.
-    pub(crate) fn with_patience(mut self, max_wait: Duration, alarm: Recipient<WaitIsTooLong>) -> Self {
+    pub(crate) fn with_patience(mut self, max_wait: Duration, alarm: Recipient<CannotGoOn>) -> Self {
         self.patience = Some(Patience { max_wait, alarm });
         self
     }
@@ -221,6 +225,7 @@ impl Supervised for RateLimiter {
         if let Some(ledger) = &mut self.ledger {
             ledger.conclude(None);
         }
+        self.forget_question();
         repair(ctx, Self::serve);
     }
 }

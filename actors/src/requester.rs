@@ -1,7 +1,6 @@
 //! One request to the platform, until it is answered or given up: token, permit, call, retry.
 //! While it waits, for whatever, it holds nothing: no permit, no connection.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -28,7 +27,7 @@ pub(crate) struct Requester {
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
     /// Knows the limits that are kept by now.
-    pub(crate) progress: Rc<ProgressSender>,
+    pub(crate) progress: Arc<ProgressSender>,
     pub(crate) jitter: Jitter,
 }
 

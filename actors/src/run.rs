@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
@@ -12,6 +13,7 @@ use tracing::{Instrument, info, info_span};
 
 use crate::auth_actor::{AuthActor, GetToken};
 use crate::closing::{FINISH_PATIENCE, clear_up_letters, finish};
+use crate::fleet::{Enlist, Fleet};
 use crate::jitter::Jitter;
 use crate::ledger::Ledger;
 use crate::lower_bound::lower_bound;
@@ -25,12 +27,11 @@ use crate::report::{AccountReport, CampaignCounts, LimitKept, Problem, ProblemCl
 use crate::requester::Requester;
 use crate::retry_budget::RetryBudget;
 use crate::settings::{PipelineSettings, RateLimit, RestartIntensity};
-use crate::store_actor::StoreActor;
+use crate::store_actor::Member;
 use crate::supervision::{ActorKind, guard, spawn_child};
 use crate::sync_actor::SyncActor;
 
-/// Syncs one account and reports. Ends early, as `interrupted`, when `shutdown` is ready. Has to run inside an
-/// actix system or a tokio `LocalSet`: all actors live on the caller's thread.
+/// Syncs one account, in a fleet of its own.
 pub async fn run<P: Platform, S: Store>(
     settings: PipelineSettings,
     platform: Rc<P>,
@@ -38,18 +39,37 @@ pub async fn run<P: Platform, S: Store>(
     progress: ProgressSender,
     shutdown: impl Future<Output = ()> + 'static,
 ) -> AccountReport {
-    run_with(settings, platform, store, progress, shutdown, |_| {}).await
+    let fleet = Fleet::new(store, settings.batch, usize::MAX);
+    let report = fleet.run(settings, platform, progress, shutdown).await;
+    fleet.end().await;
+    report
 }
 
-/// [`run`], with a look at the limiter for those who want to see it fail.
+impl<S: Store> Fleet<S> {
+    /// Syncs one account and reports. Ends early, as `interrupted`, when `shutdown` is ready. Has to run inside an
+    /// actix system or a tokio `LocalSet`: all actors live on the caller's thread.
+    pub async fn run<P: Platform>(
+        &self,
+        settings: PipelineSettings,
+        platform: Rc<P>,
+        progress: ProgressSender,
+        shutdown: impl Future<Output = ()> + 'static,
+    ) -> AccountReport {
+        run_with(self, settings, platform, progress, shutdown, |_| {}).await
+    }
+}
+
+/// [`Fleet::run`], with a look at the limiter for those who want to see it fail.
 pub(crate) async fn run_with<P: Platform, S: Store>(
+    fleet: &Fleet<S>,
     settings: PipelineSettings,
     platform: Rc<P>,
-    store: Rc<S>,
     progress: ProgressSender,
     shutdown: impl Future<Output = ()> + 'static,
     on_hired: impl FnOnce(&Addr<RateLimiter>),
 ) -> AccountReport {
+    let store = &*fleet.store;
+    let turn = fleet.turn().await;
     let account = settings.account.clone();
     let refused = |error: StoreError| failed(store_problem(&error), &Progress::default());
     // Read once more when the account is ours: until then, it may be added to.
@@ -67,27 +87,30 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
         Err(error) => {
             let report = report(&settings, Some(&run), refused(error), &Progress::default(), Duration::ZERO);
             // What failed is in the report already.
-            let _ = finish(&*store, &run, &report).await;
+            let _ = finish(store, &run, &report).await;
             return report;
         }
     };
+    drop(turn);
+    let run = Arc::new(run);
     let span = info_span!("run", account = %account, run = %run.id);
     if run.resumed {
         info!(parent: &span, stored_before = run.stored_before, "an unfinished run is resumed");
     }
     let watched = progress.subscribe();
     let budget = RetryBudget::new(settings.retry_budget);
-    let hiring =
-        Hiring { settings: &settings, run: &run, spent, budget: budget.clone(), progress: Rc::new(progress) };
-    let sync = sync(hiring, platform, store.clone(), shutdown, on_hired);
+    let (budget_of_run, progress) = (budget.clone(), Arc::new(progress));
+    let hiring = Hiring { fleet, settings: &settings, run: &run, spent, budget: budget_of_run, progress };
+    let sync = sync(hiring, platform, shutdown, on_hired);
     let (outcome, duration) = match &run.replay {
         Some(replay) if replay.letters == 0 => (nothing_to_replay(), Duration::ZERO),
         _ => sync.instrument(span.clone()).await,
     };
-    let outcome = clear_up_letters(&*store, &run, outcome).instrument(span.clone()).await;
+    let _turn = fleet.turn().await;
+    let outcome = clear_up_letters(store, &run, outcome).instrument(span.clone()).await;
     let mut report = report(&settings, Some(&run), outcome, &watched.borrow(), duration);
     report.problems.extend(budget.problem());
-    if let Err(cause) = finish(&*store, &run, &report).instrument(span).await {
+    if let Err(cause) = finish(store, &run, &report).instrument(span).await {
         let message = format!("the run's report could not be stored: {cause}");
         report.problems.push(Problem { class: ProblemClass::StoreFailed, message });
     }
@@ -95,22 +118,22 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
 }
 
 async fn sync<P: Platform, S: Store>(
-    hiring: Hiring<'_>,
+    hiring: Hiring<'_, S>,
     platform: Rc<P>,
-    store: Rc<S>,
     shutdown: impl Future<Output = ()> + 'static,
     on_hired: impl FnOnce(&Addr<RateLimiter>),
 ) -> (Outcome, Duration) {
     let begun = Instant::now();
+    let _joined = hiring.fleet.share.join();
     let (outcome, ended) = oneshot::channel();
     let mut tasks = Tasks::default();
     let mut limiter = None;
     let watched = hiring.progress.subscribe();
     let (pipeline, life) = spawn_child(|pipeline: &Addr<Pipeline>| {
-        let crew = hiring.crew(platform, store, pipeline, &mut tasks);
+        let crew = hiring.crew(platform, pipeline, &mut tasks);
         on_hired(&crew.limiter);
         limiter = Some(crew.limiter.clone());
-        Pipeline::new(hiring.settings.clone(), hiring.run.clone(), crew, hiring.progress, outcome)
+        Pipeline::new(hiring.settings.clone(), (**hiring.run).clone(), crew, hiring.progress, outcome)
     });
     tasks.0.push(life.abort_handle());
     let stop = pipeline.clone();
@@ -135,38 +158,31 @@ async fn sync<P: Platform, S: Store>(
         // A limiter that is gone has left its last record, which says more.
         let _ = tokio::time::timeout(FINISH_PATIENCE, limiter.send(SettleSpent)).await;
     }
-    drop(tasks);
-    // Aborted tasks are dropped when the runtime next comes to them.
-    tokio::task::yield_now().await;
+    tasks.end().await;
     (outcome, duration)
 }
 
 /// What all actors of a run are made from.
-struct Hiring<'a> {
+struct Hiring<'a, S: Store> {
+    fleet: &'a Fleet<S>,
     settings: &'a PipelineSettings,
-    run: &'a Run,
+    run: &'a Arc<Run>,
     spent: Spent,
     budget: RetryBudget,
-    progress: Rc<ProgressSender>,
+    progress: Arc<ProgressSender>,
 }
 
-impl Hiring<'_> {
-    fn crew<P: Platform, S: Store>(
-        &self,
-        platform: Rc<P>,
-        store: Rc<S>,
-        pipeline: &Addr<Pipeline>,
-        tasks: &mut Tasks,
-    ) -> Crew {
-        let Self { settings, run, spent, budget, progress } = self;
+impl<S: Store> Hiring<'_, S> {
+    fn crew<P: Platform>(&self, platform: Rc<P>, pipeline: &Addr<Pipeline>, tasks: &mut Tasks) -> Crew {
+        let Self { fleet, settings, run, spent, budget, progress } = self;
+        let store = &fleet.keeper;
         let one = RestartIntensity::SINGLETON;
         let jitter = Jitter::seeded(settings.seed);
         let supervisor = || pipeline.clone().recipient();
 
         let (acknowledge, alarm) = (pipeline.clone().recipient(), pipeline.clone().recipient());
-        let store =
-            StoreActor::new(store, (*run).clone(), settings.batch, acknowledge, alarm, progress.clone());
-        let store = tasks.keep(guard(ActorKind::Store, one, supervisor(), store));
+        let member = Member::new(Arc::clone(run), acknowledge, alarm, progress.clone());
+        fleet.overseer.do_send(Enlist(supervisor()));
 
         let limits = &settings.rate_limits;
         let retry = settings.retry.paced_by(limits);
@@ -175,7 +191,8 @@ impl Hiring<'_> {
         let limiter = RateLimiter::new(limits, settings.request_timeout, jitter.clone(), progress.clone())
             .until_stated(settings.adopt_stated_limits)
             .with_patience(settings.max_wait, pipeline.clone().recipient())
-            .with_ledger(Ledger::new(store.clone().recipient(), limits, askers), spent);
+            .with_ledger(Ledger::new(store.clone().recipient(), Arc::clone(run), limits, askers), spent)
+            .among(fleet.places.clone());
         let limiter = tasks.keep(guard(ActorKind::RateLimiter, one, supervisor(), limiter));
 
         let auth = AuthActor::new(platform.clone(), limiter.clone(), retry, budget.clone(), jitter.clone());
@@ -193,7 +210,9 @@ impl Hiring<'_> {
             (address.recipient(), life)
         };
         let (keep, flush) = (store.clone().recipient(), store.clone().recipient());
-        Crew { pager, limiter, keep, flush, find_settled: store.recipient(), hire: Box::new(hire) }
+        let find_settled = store.clone().recipient();
+        let share = fleet.share.clone();
+        Crew { pager, limiter, keep, flush, member, find_settled, share, hire: Box::new(hire) }
     }
 }
 
@@ -205,6 +224,14 @@ impl Tasks {
     pub(crate) fn keep<A>(&mut self, (address, life): (A, AbortHandle)) -> A {
         self.0.push(life);
         address
+    }
+}
+
+impl Tasks {
+    /// Aborted tasks are dropped when the runtime next comes to them.
+    pub(crate) async fn end(self) {
+        drop(self);
+        tokio::task::yield_now().await;
     }
 }
 

@@ -164,6 +164,10 @@ impl RestartIntensity {
         backoff_cap: Duration::from_secs(5),
     };
 
+    /// For the one that all accounts share, which lives as long as the process: only what happens often counts. What always
+    /// strikes does so often, because it repeats at once what it was at.
+    pub const SHARED: Self = Self { max_in_all: usize::MAX, ..Self::SINGLETON };
+
     /// For the pool: a single campaign can take two down, and all may be hit by one bug at once.
     pub fn pool(concurrency: Concurrency) -> Self {
         let max_restarts = 10.max(2 * concurrency.get());

@@ -1,29 +1,37 @@
-//! `StoreActor`: gathers what is settled into batches, commits them one after another, and acknowledges a batch
-//! after its commit. What it was given is part of its value until then, so neither a panic nor a database that
-//! is away loses a row. A row that the database refuses is found by halving and becomes a dead letter.
+//! `StoreActor`: gathers what the runs of the process have settled into batches, commits them one after another, and
+//! acknowledges a batch to each of its runs after the commit. What it was given is part of its value until then, so
+//! neither a panic nor a database that is away loses a row. A row that the database refuses is found by halving and
+//! becomes a dead letter. There is one for all accounts, so small ones fill big batches together.
 
+mod away;
+mod later;
+mod member;
+mod questions;
 mod records;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use actix::prelude::*;
 use tokio::time::{Instant, sleep};
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 
 use crate::ledger::KeepSpent;
 use crate::model::{Batch, CampaignId, DeadLetter, FailureClass, Run, SettledCampaign, SyncedCampaign};
-use crate::ports::{Store, StoreError};
+use crate::ports::{Disowned, Share, Store, StoreError};
 use crate::progress::ProgressSender;
 use crate::settings::{BatchLimits, DATABASE_PATIENCE};
 use crate::supervision::repair;
 
+use away::Away;
+use later::Later;
+pub(crate) use member::Member;
+use member::{Entry, members, shares};
+pub(crate) use questions::FindSettled;
+use questions::Questions;
 use records::Records;
-
-/// Waits between attempts to reach a database that is away: doubling from the first to the last.
-const BACKOFF: Duration = Duration::from_millis(250);
-const BACKOFF_CAP: Duration = Duration::from_secs(5);
 
 /// What became of a campaign.
 #[derive(Clone, Debug)]
@@ -36,17 +44,12 @@ pub(crate) enum Settled {
 /// To be stored with the next batch.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Keep(pub(crate) Settled);
+pub(crate) struct Keep(pub(crate) Arc<Member>, pub(crate) Settled);
 
-/// Nothing more is coming: do not wait for full batches.
+/// Somebody waits for what there is: do not wait for full batches.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Flush;
-
-/// Asks which of these the run has settled already.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Vec<SettledCampaign>, StoreError>")]
-pub(crate) struct FindSettled(pub(crate) Vec<CampaignId>);
 
 /// The acknowledgement.
 #[derive(Debug, Message)]
@@ -64,73 +67,54 @@ pub(crate) struct StoreBroke(pub(crate) String);
 /// See the module.
 pub(crate) struct StoreActor<S> {
     store: Rc<S>,
-    run: Run,
     limits: BatchLimits,
-    acknowledge: Recipient<BatchCommitted>,
-    alarm: Recipient<StoreBroke>,
-    progress: Rc<ProgressSender>,
-    buffer: Vec<Settled>,
+    buffer: VecDeque<Entry>,
     /// Parts of a batch that was refused as a whole.
-    halves: VecDeque<Vec<Settled>>,
-    committing: Option<Vec<Settled>>,
+    halves: VecDeque<Vec<Entry>>,
+    committing: Option<Vec<Entry>>,
     /// The buffer goes out although it is not full.
     due: bool,
     linger: Option<SpawnHandle>,
     away: Option<Away>,
-    broke: bool,
     records: Records,
-}
-
-#[derive(Clone, Copy)]
-struct Away {
-    since: Instant,
-    next_wait: Duration,
+    questions: Questions,
 }
 
 impl<S: Store> StoreActor<S> {
-    pub(crate) fn new(
-        store: Rc<S>,
-        run: Run,
-        limits: BatchLimits,
-        acknowledge: Recipient<BatchCommitted>,
-        alarm: Recipient<StoreBroke>,
-        progress: Rc<ProgressSender>,
-    ) -> Self {
+    pub(crate) fn new(store: Rc<S>, limits: BatchLimits) -> Self {
         Self {
             store,
-            run,
             limits,
-            acknowledge,
-            alarm,
-            progress,
-            buffer: Vec::new(),
+            buffer: VecDeque::new(),
             halves: VecDeque::new(),
             committing: None,
             due: false,
             linger: None,
             away: None,
-            broke: false,
             records: Records::default(),
+            questions: Questions::default(),
         }
     }
 
     fn commit_next(&mut self, ctx: &mut Context<Self>) {
-        if self.committing.is_some() || self.broke {
-            return;
-        }
-        self.committing = self.halves.pop_front().or_else(|| self.next_from_buffer(ctx));
-        if self.committing.is_some() {
-            self.commit(ctx);
+        while self.committing.is_none() {
+            let Some(mut batch) = self.halves.pop_front().or_else(|| self.next_from_buffer(ctx)) else {
+                return;
+            };
+            batch.retain(|entry| !entry.member.is_gone());
+            if !batch.is_empty() {
+                self.committing = Some(batch);
+                self.commit(ctx);
+            }
         }
     }
 
-    fn next_from_buffer(&mut self, ctx: &mut Context<Self>) -> Option<Vec<Settled>> {
+    fn next_from_buffer(&mut self, ctx: &mut Context<Self>) -> Option<Vec<Entry>> {
         self.due &= !self.buffer.is_empty();
         if self.buffer.len() < self.limits.size() && !self.due {
             return None;
         }
-        let rest = self.buffer.split_off(self.buffer.len().min(self.limits.size()));
-        let batch = std::mem::replace(&mut self.buffer, rest);
+        let batch = self.buffer.drain(..self.buffer.len().min(self.limits.size())).collect();
         self.due &= !self.buffer.is_empty();
         if let Some(linger) = self.linger.take() {
             ctx.cancel_future(linger);
@@ -151,89 +135,105 @@ impl<S: Store> StoreActor<S> {
 
     fn commit(&mut self, ctx: &mut Context<Self>) {
         let Some(entries) = &self.committing else { return };
-        let mut batch = Batch::default();
-        for entry in entries.iter().cloned() {
-            match entry {
-                Settled::Synced(campaign, _) => batch.synced.push(campaign),
-                Settled::GivenUp(letter) => batch.dead_letters.push(letter),
-            }
-        }
-        let (store, run) = (self.store.clone(), self.run.clone());
+        let (members, shares) = shares(entries);
+        let (store, entries) = (self.store.clone(), entries.len());
         let commit = async move {
             let begun = Instant::now();
-            let outcome = store.commit(&run, &batch).await;
+            let outcome = store.commit(&shares).await;
             if outcome.is_ok() {
-                debug!(
-                    entries = batch.len(),
-                    commit_ms = begun.elapsed().as_millis() as u64,
-                    "batch committed"
-                );
+                let commit_ms = begun.elapsed().as_millis() as u64;
+                debug!(entries, runs = shares.len(), commit_ms, "batch committed");
             }
-            (batch, outcome)
+            (shares, outcome)
         };
-        ctx.spawn(commit.into_actor(self).map(|(batch, outcome), actor, ctx| match outcome {
-            Ok(()) => actor.acknowledge(batch, ctx),
-            Err(StoreError::Unavailable(cause)) => actor.wait_for_database(cause, ctx),
+        ctx.spawn(commit.into_actor(self).map(move |(shares, outcome), actor, ctx| match outcome {
+            Ok(disowned) => actor.acknowledge(&members, shares, disowned, ctx),
+            Err(StoreError::Unavailable(cause)) => actor.wait_for_database(&cause, ctx),
             Err(StoreError::Refused(cause)) => actor.halve(cause, ctx),
-            Err(StoreError::Broken(cause)) => actor.break_off(cause),
+            Err(StoreError::Broken(cause)) => actor.break_off(&cause, ctx),
         }));
     }
 
-    fn acknowledge(&mut self, batch: Batch, ctx: &mut Context<Self>) {
-        self.committing = None;
+    fn acknowledge(
+        &mut self,
+        members: &[Arc<Member>],
+        shares: Vec<Share>,
+        disowned: Vec<Disowned>,
+        ctx: &mut Context<Self>,
+    ) {
         self.is_back();
-        self.acknowledge.do_send(BatchCommitted {
-            stored: batch.synced.into_iter().map(|synced| synced.campaign.id.clone()).collect(),
-            dead_lettered: batch.dead_letters.into_iter().map(|letter| letter.id).collect(),
-        });
+        self.committing = None;
+        let mut causes: HashMap<_, _> = disowned.into_iter().map(|d| (d.index, d.cause)).collect();
+        for (index, (member, Share { batch, .. })) in members.iter().zip(shares).enumerate() {
+            match causes.remove(&index) {
+                Some(cause) => member.alarm(&cause),
+                None => member.acknowledge(batch),
+            }
+        }
         self.commit_next(ctx);
+    }
+
+    /// The runs that wait for a commit.
+    fn waiting(&self) -> Vec<Arc<Member>> {
+        let batches = self.committing.iter().chain(&self.halves).flatten();
+        members(batches.chain(&self.buffer))
     }
 
     /// It answered, if only to refuse: another absence has its own patience.
     fn is_back(&mut self) {
         if self.away.take().is_some() {
-            self.progress.send_modify(|progress| progress.database_away = None);
+            self.waiting().iter().for_each(|member| member.show(None));
         }
     }
 
-    fn wait_for_database(&mut self, cause: String, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        let away = *self.away.get_or_insert(Away { since: now, next_wait: BACKOFF });
-        if now - away.since >= DATABASE_PATIENCE {
-            return self.break_off(format!("{cause} (waited for {} s)", DATABASE_PATIENCE.as_secs()));
+    fn wait_for_database(&mut self, cause: &str, ctx: &mut Context<Self>) {
+        let away = self.away.get_or_insert_with(Away::begin);
+        if away.is_over() {
+            let cause = format!("{cause} (waited for {} s)", DATABASE_PATIENCE.as_secs());
+            self.waiting().iter().for_each(|member| member.alarm(&cause));
+            (self.buffer, self.halves, self.committing, self.away) = Default::default();
+            return;
         }
-        warn!(%cause, wait_ms = away.next_wait.as_millis() as u64, "the database is away, waiting for it");
-        self.progress.send_modify(|progress| progress.database_away = Some(cause));
-        self.away = Some(Away { next_wait: (away.next_wait * 2).min(BACKOFF_CAP), ..away });
-        ctx.run_later(away.next_wait, |actor, ctx| actor.commit(ctx));
+        let wait = away.wait(cause);
+        self.waiting().iter().for_each(|member| member.show(Some(cause)));
+        ctx.run_later(wait, |actor, ctx| {
+            // Some may have given up in the meantime.
+            actor.committing.iter_mut().for_each(|batch| batch.retain(|entry| !entry.member.is_gone()));
+            if actor.committing.take_if(|batch| batch.is_empty()).is_some() {
+                actor.commit_next(ctx);
+            } else {
+                actor.commit(ctx);
+            }
+        });
     }
 
     fn halve(&mut self, cause: String, ctx: &mut Context<Self>) {
-        let Some(mut entries) = self.committing.take() else { return };
         self.is_back();
+        let Some(mut entries) = self.committing.take() else { return };
         if entries.len() > 1 {
             let second_half = entries.split_off(entries.len() / 2);
             self.halves.push_front(second_half);
             self.halves.push_front(entries);
-        } else {
-            match entries.pop() {
-                Some(Settled::Synced(synced, attempts)) => {
-                    self.halves.push_front(vec![Settled::GivenUp(unstorable(&synced, attempts, cause))]);
+        } else if let Some(Entry { member, settled }) = entries.pop() {
+            match settled {
+                Settled::Synced(synced, attempts) => {
+                    let settled = Settled::GivenUp(unstorable(&synced, attempts, cause));
+                    self.halves.push_front(vec![Entry { member, settled }]);
                 }
-                Some(Settled::GivenUp(letter)) => {
-                    return self
-                        .break_off(format!("the dead letter of {} cannot be stored: {cause}", letter.id));
+                Settled::GivenUp(letter) => {
+                    member.alarm(&format!("the dead letter of {} cannot be stored: {cause}", letter.id));
                 }
-                None => {}
             }
         }
         self.commit_next(ctx);
     }
 
-    fn break_off(&mut self, cause: String) {
-        error!(%cause, "nothing more can be stored");
-        self.broke = true;
-        self.alarm.do_send(StoreBroke(cause));
+    /// The runs of this batch end with it. Others may be better off; else they find out by themselves.
+    fn break_off(&mut self, cause: &str, ctx: &mut Context<Self>) {
+        self.is_back();
+        let Some(entries) = self.committing.take() else { return };
+        members(entries.iter()).iter().for_each(|member| member.alarm(cause));
+        self.commit_next(ctx);
     }
 }
 
@@ -265,6 +265,8 @@ impl<S: Store> Supervised for StoreActor<S> {
             } else {
                 actor.commit_next(ctx);
             }
+            actor.repair_records(ctx);
+            actor.repair_questions(ctx);
         });
     }
 }
@@ -272,8 +274,8 @@ impl<S: Store> Supervised for StoreActor<S> {
 impl<S: Store> Handler<Keep> for StoreActor<S> {
     type Result = ();
 
-    fn handle(&mut self, Keep(settled): Keep, ctx: &mut Context<Self>) {
-        self.buffer.push(settled);
+    fn handle(&mut self, Keep(member, settled): Keep, ctx: &mut Context<Self>) {
+        self.buffer.push_back(Entry { member, settled });
         self.linger_for_more(ctx);
         self.commit_next(ctx);
     }
@@ -285,32 +287,6 @@ impl<S: Store> Handler<Flush> for StoreActor<S> {
     fn handle(&mut self, Flush: Flush, ctx: &mut Context<Self>) {
         self.due = true;
         self.commit_next(ctx);
-    }
-}
-
-impl<S: Store> Handler<FindSettled> for StoreActor<S> {
-    type Result = ResponseActFuture<Self, Result<Vec<SettledCampaign>, StoreError>>;
-
-    fn handle(&mut self, FindSettled(ids): FindSettled, _: &mut Context<Self>) -> Self::Result {
-        let (store, run) = (self.store.clone(), self.run.clone());
-        let find = async move { patiently(async || store.settled(&run, &ids).await).await };
-        Box::pin(find.into_actor(self))
-    }
-}
-
-/// Repeats what a database that is away could not do.
-async fn patiently<T>(mut attempt: impl AsyncFnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    let begun = Instant::now();
-    let mut wait = BACKOFF;
-    loop {
-        match attempt().await {
-            Err(StoreError::Unavailable(cause)) if begun.elapsed() < DATABASE_PATIENCE => {
-                warn!(%cause, wait_ms = wait.as_millis() as u64, "the database is away, waiting for it");
-                sleep(wait).await;
-                wait = (wait * 2).min(BACKOFF_CAP);
-            }
-            answer => return answer,
-        }
     }
 }
 

@@ -29,6 +29,7 @@ pub use tally_store::TallyStore;
 #[cfg(test)]
 pub(crate) use witness::witness;
 
+use crate::fleet::Fleet;
 use crate::max_shrink::MaxShrink;
 use crate::permit::{Fate, Permit, PermitEvent};
 use crate::ports::{Platform, Store};
@@ -75,6 +76,20 @@ pub fn settings() -> PipelineSettings {
 /// A limit in one word.
 pub fn limit(requests: u32, window: Duration) -> RateLimit {
     RateLimit::new(requests, window).expect("in range")
+}
+
+/// A run that is nobody's.
+#[cfg(test)]
+pub(crate) fn nobodys_run() -> std::sync::Arc<crate::model::Run> {
+    std::sync::Arc::new(crate::model::Run {
+        id: uuid::Uuid::nil(),
+        account: "test".into(),
+        epoch: 1,
+        resumed: false,
+        stored_before: 0,
+        listed_before: None,
+        replay: None,
+    })
 }
 
 /// A progress channel that nobody watches.
@@ -138,14 +153,17 @@ pub async fn run_disturbed<P: Platform, S: Store>(
             });
         }
     };
-    run_with(settings, platform, store, unwatched(), shutdown, sabotage).await
+    let fleet = Fleet::new(store, settings.batch, usize::MAX);
+    let report = run_with(&fleet, settings, platform, unwatched(), shutdown, sabotage).await;
+    fleet.end().await;
+    report
 }
 
 /// A permit of no limiter, and what is heard with its request's answer.
 pub fn overheard_permit() -> (Permit, Rc<RefCell<Vec<QuotaSignals>>>) {
     let heard = Rc::new(RefCell::new(vec![]));
     let listener = Listener(heard.clone()).start();
-    (Permit::new(0, false, listener.recipient()), heard)
+    (Permit::new(0, false, None, listener.recipient()), heard)
 }
 
 struct Listener(Rc<RefCell<Vec<QuotaSignals>>>);

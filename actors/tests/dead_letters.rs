@@ -3,11 +3,12 @@
 
 use std::num::NonZeroU32;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use actors::model::{Batch, CampaignId, DeadLetter, FailureClass, LetterFilter, Listed, Page, PageRequest};
 use actors::permit::Endpoint;
-use actors::ports::Store;
+use actors::ports::{Share, Store};
 use actors::report::{AccountReport, ProblemClass, Status};
 use actors::settings::PipelineSettings;
 use actors::testing::{
@@ -37,7 +38,7 @@ async fn with_letters(letters: impl IntoIterator<Item = DeadLetter>) -> Rc<Memor
     let store = MemoryStore::default();
     let run = store.begin_run(&"test".into(), None).await.expect("a store in memory is always there");
     let batch = Batch { dead_letters: letters.into_iter().collect(), ..Batch::default() };
-    store.commit(&run, &batch).await.expect("as above");
+    store.commit(&[Share { run: Arc::new(run), batch }]).await.expect("as above");
     Rc::new(store)
 }
 

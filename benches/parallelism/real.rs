@@ -10,7 +10,7 @@ use std::time::Duration;
 use actors::model::AccountId;
 use actors::progress::Progress;
 use anyhow::Context;
-use campaign_sync::platform::{HttpPlatform, PlatformSettings};
+use campaign_sync::platform::{Connections, HttpPlatform, PlatformSettings};
 use campaign_sync::private_postgres::{ThrowawayPostgres, throwaway};
 use campaign_sync::store::PgStore;
 use mock_platform::{EMAIL, MockPlatform, PASSWORD, RateLimit, Settings};
@@ -59,15 +59,16 @@ impl Laboratory {
     pub(crate) async fn measure(&self, cell: &Cell) -> anyhow::Result<Measurement> {
         let platform = start(self.platform_settings(cell))?;
         let account: AccountId = cell.to_string().replace(' ', "-").into();
-        let client = HttpPlatform::new(PlatformSettings {
+        // The sync actors, the pager and a login.
+        let connections = Connections::new(cell.concurrency + 2, false)?;
+        let platform_settings = PlatformSettings {
             base_url: platform.url().parse().context("the mock platform's own address")?,
             account: account.clone(),
             email: EMAIL.to_owned(),
             password: PASSWORD.into(),
             request_timeout: REQUEST_TIMEOUT,
-            // The sync actors, the pager and a login.
-            connections: cell.concurrency + 2,
-        })?;
+        };
+        let client = HttpPlatform::new(platform_settings, &connections)?;
         let (sender, watched) = watch::channel(Progress::default());
         let recorder = actix::spawn(record(watched));
         let spent_before = processor::time_of_this_thread();

@@ -11,7 +11,7 @@ use actors::settings::PipelineSettings;
 use tokio::sync::watch;
 
 use crate::config::{LogFormat, PipelineConfig, PlatformConfig, RateLimits};
-use crate::platform::{HttpPlatform, PlatformSettings, SetupError};
+use crate::platform::{Connections, HttpPlatform, PlatformSettings, SetupError};
 use crate::progress;
 use crate::shutdown::Shutdown;
 use crate::standard_error::StandardError;
@@ -41,14 +41,15 @@ pub(super) async fn sync(
 
 /// A client of the account's platform with room for so many requests at once; nothing is sent.
 pub(super) fn client(platform: &PlatformConfig, connections: usize) -> Result<HttpPlatform, SetupError> {
-    HttpPlatform::new(PlatformSettings {
+    let connections = Connections::new(connections, platform.api_url.scheme() == "https")?;
+    let settings = PlatformSettings {
         base_url: platform.api_url.clone(),
         account: platform.account.clone(),
         email: platform.email.clone(),
         password: platform.password.clone(),
         request_timeout: platform.request_timeout,
-        connections,
-    })
+    };
+    HttpPlatform::new(settings, &connections)
 }
 
 /// What the configuration says, in the pipeline's words.

@@ -1,42 +1,44 @@
-//! The awc client of one account, as this program needs it. awc's defaults would follow redirects, time out
-//! without the body and panic for want of a TLS provider; each is set here, on purpose.
+//! The connections to platforms, as this program needs them. awc's defaults would follow redirects, time out without the
+//! body and panic for want of a TLS provider; each is set here, on purpose.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use awc::http::header::{ACCEPT, HeaderName, HeaderValue, USER_AGENT};
+use awc::http::header::{ACCEPT, USER_AGENT};
 use awc::{Client, Connector};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::{PlatformSettings, SetupError};
+use super::SetupError;
 
-/// Tells the platform which account a request counts for.
-const CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
 /// Who we are, for the platform's operators.
 const OUR_NAME: &str = concat!("campaign-sync/", env!("CARGO_PKG_VERSION"));
-/// The attempt's own deadline comes first; awc's must only not be earlier.
-const AFTER_THE_DEADLINE: Duration = Duration::from_secs(1);
+/// Longer than any attempt, whose own deadline comes first.
+const AFTER_ANY_DEADLINE: Duration = Duration::from_secs(3600);
 
-/// Builds the client. It belongs to the arbiter that it is used on.
-pub(super) fn client(settings: &PlatformSettings) -> Result<Client, SetupError> {
-    let account = HeaderValue::from_str(settings.account.as_str())
-        .map_err(|_| SetupError::Account(settings.account.clone()))?;
-    let too_late = settings.request_timeout + AFTER_THE_DEADLINE;
-    let connector = Connector::new()
-        .rustls_0_23(Arc::new(tls(settings.base_url.scheme() == "https")?))
-        // Waiting for a connection would eat the attempt's time: there is one for each request in flight.
-        .limit(settings.connections.max(1))
-        .timeout(too_late)
-        .handshake_timeout(too_late);
-    Ok(Client::builder()
-        .connector(connector)
-        .disable_timeout()
-        // A redirect would carry the token to wherever it points.
-        .disable_redirects()
-        .add_default_header((CLIENT_ID, account))
-        .add_default_header((ACCEPT, "application/json"))
-        .add_default_header((USER_AGENT, OUR_NAME))
-        .finish())
+/// Open connections, whoever's: one that has become idle serves the next request to its host, of whatever account. They
+/// belong to the arbiter that they are used on; a clone shares them.
+#[derive(Clone)]
+pub struct Connections(pub(super) Client);
+
+impl Connections {
+    /// For so many requests at once. Without TLS, nothing but http can be reached.
+    pub fn new(at_once: usize, with_tls: bool) -> Result<Self, SetupError> {
+        let connector = Connector::new()
+            .rustls_0_23(Arc::new(tls(with_tls)?))
+            // Waiting for a connection would eat an attempt's time: there is one for each request in flight.
+            .limit(at_once.max(1))
+            .timeout(AFTER_ANY_DEADLINE)
+            .handshake_timeout(AFTER_ANY_DEADLINE);
+        let client = Client::builder()
+            .connector(connector)
+            .disable_timeout()
+            // A redirect would carry the token to wherever it points.
+            .disable_redirects()
+            .add_default_header((ACCEPT, "application/json"))
+            .add_default_header((USER_AGENT, OUR_NAME))
+            .finish();
+        Ok(Self(client))
+    }
 }
 
 fn tls(wanted: bool) -> Result<ClientConfig, SetupError> {

@@ -50,7 +50,7 @@ impl Exchange {
         Ok(Self { request, what, secrets, timeout, confidential: false })
     }
 
-    /// Names a header; both parts are ours, not the platform's or the user's.
+    /// Names a header; both parts are known to fit.
     pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.request = self.request.insert_header((HeaderName::from_static(name), value));
         self

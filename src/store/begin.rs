@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use actors::model::{AccountId, LetterFilter, Replay, Run};
-use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::session::Session;
@@ -66,17 +65,17 @@ pub(super) enum Purpose<'a> {
     Replay(&'a LetterFilter),
 }
 
-/// On the connection that holds the account's lock: without it, nothing is committed.
+/// For who holds the account's lock.
 pub(super) async fn begin(
-    connection: &mut Client,
+    session: &mut Session,
     account: &AccountId,
     purpose: Purpose<'_>,
-) -> Result<Run, tokio_postgres::Error> {
+) -> Result<Run, Failure> {
     let (kind, resume_within) = match purpose {
         Purpose::Sync { resume_within } => ("sync", resume_within),
         Purpose::Replay(_) => ("replay", None),
     };
-    let transaction = connection.transaction().await?;
+    let transaction = session.client.transaction().await?;
     transaction.execute(LOCK, &[&account.as_str()]).await?;
     let seconds = resume_within.map(|most| most.as_secs_f64());
     let row = transaction.query_one(BEGIN, &[&account.as_str(), &Uuid::now_v7(), &seconds, &kind]).await?;
@@ -101,11 +100,8 @@ pub(super) async fn begin(
 }
 
 /// As [`begin`], without a run.
-pub(super) async fn borrow(
-    connection: &mut Client,
-    account: &AccountId,
-) -> Result<Run, tokio_postgres::Error> {
-    let transaction = connection.transaction().await?;
+pub(super) async fn borrow(session: &mut Session, account: &AccountId) -> Result<Run, Failure> {
+    let transaction = session.client.transaction().await?;
     transaction.execute(LOCK, &[&account.as_str()]).await?;
     let row = transaction.query_one(BORROW, &[&account.as_str()]).await?;
     transaction.commit().await?;

@@ -8,7 +8,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Transaction};
 use uuid::Uuid;
 
-use super::ownership::{self, fence};
+use super::ownership::{self, fence_one};
 use super::session::Session;
 use super::{Failure, storable};
 
@@ -151,7 +151,7 @@ pub(super) async fn forget_nameless(session: &mut Session, run: &Run) -> Result<
     let parameters: [&(dyn ToSql + Sync); 6] =
         [&run.account.as_str(), &campaigns, &classes, &run.id, &run.epoch, &nameless];
     let transaction = session.client.transaction().await?;
-    fence(&transaction, &in_line, run).await?;
+    fence_one(&transaction, &in_line, run).await?;
     let forgotten = transaction.execute(&forget, &parameters).await?;
     transaction.commit().await?;
     Ok(forgotten)

@@ -1,10 +1,11 @@
 //! How a run ends: one transaction writes its report, and marks what is gone from the platform.
 
 use actors::model::Run;
+use actors::ports::StoreError;
 use actors::report::AccountReport;
 use tracing::info;
 
-use super::ownership::{self, fence};
+use super::ownership::{self, fence_one};
 use super::session::Session;
 use super::{Failure, commit, count, storable};
 
@@ -35,7 +36,7 @@ pub(super) async fn finish(session: &mut Session, run: &Run, report: &AccountRep
     let in_line = session.prepared(ownership::IN_LINE).await?;
     let (finish, mark) = (session.prepared(FINISH_RUN).await?, session.prepared(MARK_REMOVED).await?);
     let transaction = session.client.transaction().await?;
-    fence(&transaction, &in_line, run).await?;
+    fence_one(&transaction, &in_line, run).await?;
     let updated = transaction
         .execute(
             &finish,
@@ -58,7 +59,9 @@ pub(super) async fn finish(session: &mut Session, run: &Run, report: &AccountRep
             ],
         )
         .await?;
-    commit::belongs_to_run(updated, run).map_err(Failure::Store)?;
+    if updated == 0 {
+        return Err(Failure::Store(StoreError::Broken(commit::gone(run))));
+    }
     let mut removed = 0;
     if report.listing_proven {
         removed = transaction.execute(&mark, &[&run.account.as_str(), &run.id]).await?;

@@ -2,34 +2,34 @@
 //! whose epoch is not the highest is refused in each transaction that would store something. So nobody can store
 //! anything over its successor, however long it was stopped in between.
 //!
-//! A lock beside it keeps others from taking an account that is at work: an advisory one of a connection that does
-//! nothing else. The server releases it when that connection ends: at the end of the run, of the [`Ownership`], or of
-//! the process in whatever way, so nothing is left to be cleared away. A connection that ends in mid-run, with a restart
-//! of the database, takes the lock with it; the next commit takes it again, and where somebody was faster, the epoch
-//! tells.
+//! Locks beside it keep others from taking an account that is at work: advisory ones, all on one connection that does
+//! nothing else, however many accounts there are. The server releases them when that connection ends: with the
+//! [`Ownership`], or with the process in whatever way, so nothing is left to be cleared away. A connection that ends in
+//! mid-run, with a restart of the database, takes the locks with it; each account's next commit takes its own again, and
+//! where somebody was faster, the epoch tells.
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use actors::model::{AccountId, Run};
-use actors::ports::StoreError;
+use actors::ports::{Disowned, StoreError};
 use tokio::sync::Mutex;
-use tokio::time::timeout;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Statement, Transaction};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::{Client, Row, Statement, Transaction};
 use tracing::warn;
 
-use super::begin::Purpose;
 use super::session::Sessions;
-use super::{Failure, begin, error};
+use super::{Failure, error};
 
 /// The server sees the end of a process in milliseconds, and of a connection to another machine in little more:
 /// whoever starts right after a run that ended or was killed need not be turned away.
-const PATIENCE: &str = "3s";
-/// Of all that is asked of the lock's connection: it is made, waits for [`PATIENCE`] at most twice, and the rest is
-/// quick.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often a lock that another one holds is tried meanwhile. Not a wait on the server: the other accounts use the same
+/// connection.
+const RETRY: Duration = Duration::from_millis(100);
+/// Of all that is asked of the locks' connection at a time: it is made, and the rest is quick.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The account stands in `$1`.
@@ -46,7 +46,8 @@ macro_rules! owner {
     };
 }
 
-const TAKE: &str = concat!("SELECT pg_advisory_lock(", key!(), ")");
+const TAKE: &str = concat!("SELECT pg_try_advisory_lock(", key!(), ")");
+const RELEASE: &str = concat!("SELECT pg_advisory_unlock(", key!(), ")");
 /// For whoever waits in vain: the lock as a row of `pg_locks`, which shows the halves of its key.
 const HOLDER: &str = concat!(
     "SELECT pid, (SELECT ",
@@ -64,103 +65,220 @@ const HOLDER: &str = concat!(
 const STAY: &str = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'";
 
 /// For [`fence`] before rows are stored: they stand in line. Else two commits that see the same change would both write
-/// its history, for each would compare with what was there before the other.
-pub(super) const IN_LINE: &str =
-    concat!("SELECT epoch, ", owner!(), " FROM account_owners WHERE account_id = $1 FOR NO KEY UPDATE");
-/// For [`fence`] before a record of what was spent, for which requests wait: beside commits, but not beside the begin of
-/// a run.
-pub(super) const BESIDE_COMMITS: &str =
-    concat!("SELECT epoch, ", owner!(), " FROM account_owners WHERE account_id = $1 FOR KEY SHARE");
+/// its history, for each would compare with what was there before the other. In one order, so that two that share
+/// accounts cannot wait for each other.
+pub(super) const IN_LINE: &str = concat!(
+    "SELECT account_id, epoch, ",
+    owner!(),
+    " FROM account_owners WHERE account_id = ANY ($1) ORDER BY account_id FOR NO KEY UPDATE"
+);
+/// As above, without a lock.
+pub(super) const OWNERS: &str =
+    concat!("SELECT account_id, epoch, ", owner!(), " FROM account_owners WHERE account_id = ANY ($1)");
 
-/// Lets only the process pass that took the account last, and keeps others from taking it before the transaction is
-/// over. To be the transaction's first statement: the next one's snapshot is taken when this one has its lock.
+/// Lets only those runs pass for which their account was taken last, and keeps others from taking these before the
+/// transaction is over. To be the transaction's first statement: the next one's snapshot is taken when this one has its
+/// locks.
 pub(super) async fn fence(
     transaction: &Transaction<'_>,
-    statement: &Statement,
+    in_line: &Statement,
+    runs: &[&Run],
+) -> Result<Vec<Disowned>, tokio_postgres::Error> {
+    let accounts: Vec<&str> = runs.iter().map(|run| run.account.as_str()).collect();
+    Ok(disowned(runs, &transaction.query(in_line, &[&accounts]).await?))
+}
+
+/// As [`fence`], for one.
+pub(super) async fn fence_one(
+    transaction: &Transaction<'_>,
+    in_line: &Statement,
     run: &Run,
 ) -> Result<(), Failure> {
-    let owner = transaction.query_opt(statement, &[&run.account.as_str()]).await?;
-    match owner.map(|row| (row.get::<_, i64>(0), row.get::<_, String>(1))) {
-        Some((epoch, _)) if epoch == run.epoch => Ok(()),
-        Some((_, owner)) => Err(Failure::TakenOver(format!(
-            "another process has taken over account {} ({owner})",
-            run.account
-        ))),
-        None => Err(Failure::TakenOver(format!("nobody has taken account {}", run.account))),
+    match fence(transaction, in_line, &[run]).await?.pop() {
+        Some(disowned) => Err(Failure::TakenOver(disowned.cause)),
+        None => Ok(()),
     }
 }
 
-/// The locks of the accounts that this process has taken, by account and epoch, each held for as long as its connection
-/// lasts. A clone shares them.
+/// Those whose account has another owner, by these rows.
+pub(super) fn disowned(runs: &[&Run], owners: &[Row]) -> Vec<Disowned> {
+    let owner = |row: &Row| (row.get::<_, String>(0), (row.get::<_, i64>(1), row.get::<_, String>(2)));
+    let owners: HashMap<_, _> = owners.iter().map(owner).collect();
+    let cause = |run: &Run| match owners.get(run.account.as_str()) {
+        Some((epoch, _)) if *epoch == run.epoch => None,
+        Some((_, owner)) => Some(format!("another process has taken over account {} ({owner})", run.account)),
+        None => Some(format!("nobody has taken account {}", run.account)),
+    };
+    let disowned = |(index, run): (usize, &&Run)| cause(run).map(|cause| Disowned { index, cause });
+    runs.iter().enumerate().filter_map(disowned).collect()
+}
+
+/// The locks of the accounts that this process has taken. A clone shares them.
 #[derive(Clone, Default)]
-pub(super) struct Ownership(Arc<Mutex<HashMap<(AccountId, i64), Client>>>);
+pub(super) struct Ownership {
+    locks: Arc<Mutex<Locks>>,
+    /// Accounts whose lock is to be released when it is next possible.
+    given_up: Arc<std::sync::Mutex<Vec<AccountId>>>,
+}
+
+#[derive(Default)]
+struct Locks {
+    connection: Option<Client>,
+    /// By the run of this epoch; none while it is about to begin.
+    held: HashMap<AccountId, Option<i64>>,
+}
+
+/// An account whose lock is held; given back unless a run is begun with it.
+pub(super) struct Held {
+    ownership: Ownership,
+    account: AccountId,
+    has_begun: bool,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if !self.has_begun {
+            let mut given_up = self.ownership.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+            given_up.push(self.account.clone());
+        }
+    }
+}
+
+impl Held {
+    /// From now on it is held for this run.
+    pub(super) async fn begin(mut self, run: &Run) {
+        self.has_begun = true;
+        self.ownership.locks.lock().await.held.insert(run.account.clone(), Some(run.epoch));
+    }
+}
 
 impl Ownership {
-    /// Takes the account, and begins or resumes a run of it.
-    pub(super) async fn begin(
-        &self,
-        account: &AccountId,
-        purpose: Purpose<'_>,
-        sessions: &Sessions,
-    ) -> Result<Run, StoreError> {
-        let begin = async |lock: &mut Client| begin::begin(lock, account, purpose).await;
-        self.take(account, sessions, "begin a run in", begin).await
-    }
-
-    /// Takes the account without a run.
-    pub(super) async fn borrow(&self, account: &AccountId, sessions: &Sessions) -> Result<Run, StoreError> {
-        let borrow = async |lock: &mut Client| begin::borrow(lock, account).await;
-        self.take(account, sessions, "plan a run in", borrow).await
-    }
-
-    /// Takes the account's lock, and then the account on the lock's connection.
-    async fn take(
+    /// Takes the account's lock; waits a little for who is about to let go of it.
+    pub(super) async fn take(
         &self,
         account: &AccountId,
         sessions: &Sessions,
         doing: &str,
-        take: impl AsyncFnOnce(&mut Client) -> Result<Run, tokio_postgres::Error>,
-    ) -> Result<Run, StoreError> {
-        let database = sessions.database();
-        let take = async {
-            let busy = |holder| format!("another campaign-sync is syncing account {account} here{holder}");
-            let mut lock = lock(account, sessions, doing)
-                .await?
-                .map_err(|holder| error::broken(database, doing, &busy(holder), "wait until it has ended"))?;
-            match take(&mut lock).await {
-                Ok(run) => Ok((run, lock)),
-                Err(error) => Err(error::explain(database, doing, &error)),
+    ) -> Result<Held, StoreError> {
+        let begun = Instant::now();
+        loop {
+            if within_limit(sessions, doing, self.try_take(account, sessions, doing)).await? {
+                return Ok(Held { ownership: self.clone(), account: account.clone(), has_begun: false });
             }
-        };
-        let (run, lock) = within_limit(sessions, doing, take).await?;
-        self.0.lock().await.insert((account.clone(), run.epoch), lock);
-        Ok(run)
+            if begun.elapsed() >= PATIENCE {
+                let holder = within_limit(sessions, doing, self.holder(account, sessions, doing)).await?;
+                let busy = format!("another campaign-sync is syncing account {account} here{holder}");
+                return Err(error::broken(sessions.database(), doing, &busy, "wait until it has ended"));
+            }
+            sleep(RETRY).await;
+        }
     }
 
-    /// Takes the account's lock again where its connection was lost. Those that want one at the same time wait for each
-    /// other.
+    /// Takes the account's lock again where the connection was lost. Where somebody else has it by now, the fence tells
+    /// whether the account is theirs, too.
     pub(super) async fn keep(&self, run: &Run, sessions: &Sessions, doing: &str) -> Result<(), StoreError> {
-        let mut locks = self.0.lock().await;
-        let key = (run.account.clone(), run.epoch);
-        if locks.get(&key).is_some_and(|lock| !lock.is_closed()) {
-            return Ok(());
+        let is_held = async {
+            let mut locks = self.locks.lock().await;
+            locks.forget_lost();
+            locks.held.get(&run.account) == Some(&Some(run.epoch))
+        };
+        if !is_held.await {
+            warn!(account = %run.account, "the connection that held the account was lost");
+            if within_limit(sessions, doing, self.try_take(&run.account, sessions, doing)).await? {
+                self.locks.lock().await.held.insert(run.account.clone(), Some(run.epoch));
+            }
         }
-        warn!(account = %run.account, "the connection that held the account was lost");
-        let taken = within_limit(sessions, doing, lock(&run.account, sessions, doing)).await?;
-        let lock = taken.map_err(|holder| {
-            let account = &run.account;
-            let cause = format!(
-                "another process has taken over account {account}{holder}, as this one's connection was lost"
-            );
-            error::taken_over(sessions.database(), doing, &cause)
-        })?;
-        locks.insert(key, lock);
         Ok(())
     }
 
     /// Gives the account back.
     pub(super) async fn release(&self, run: &Run) {
-        self.0.lock().await.remove(&(run.account.clone(), run.epoch));
+        let mut locks = self.locks.lock().await;
+        // Not what a later run of the account holds.
+        if locks.held.get(&run.account) == Some(&Some(run.epoch)) {
+            locks.release(&run.account).await;
+        }
+    }
+
+    async fn try_take(
+        &self,
+        account: &AccountId,
+        sessions: &Sessions,
+        doing: &str,
+    ) -> Result<bool, StoreError> {
+        let mut locks = self.locks.lock().await;
+        locks.forget_lost();
+        let given_up = std::mem::take(&mut *self.given_up.lock().unwrap_or_else(PoisonError::into_inner));
+        for account in given_up {
+            locks.release(&account).await;
+        }
+        // The server would give it to its connection once more.
+        if locks.held.contains_key(account) {
+            return Ok(false);
+        }
+        let connection = locks.connection(sessions, doing).await?;
+        let taken = connection.query_one(TAKE, &[&account.as_str()]).await;
+        let taken = taken.map_err(|error| error::explain(sessions.database(), doing, &error))?.get(0);
+        if taken {
+            locks.held.insert(account.clone(), None);
+        }
+        Ok(taken)
+    }
+
+    /// What is known of who holds the lock, for a message.
+    async fn holder(
+        &self,
+        account: &AccountId,
+        sessions: &Sessions,
+        doing: &str,
+    ) -> Result<String, StoreError> {
+        let mut locks = self.locks.lock().await;
+        let connection = locks.connection(sessions, doing).await?;
+        let holder = connection.query_opt(HOLDER, &[&account.as_str()]).await;
+        let holder = holder.map_err(|error| error::explain(sessions.database(), doing, &error))?;
+        Ok(match holder.map(|row| (row.get::<_, i32>(0), row.get::<_, Option<String>>(1))) {
+            Some((process, Some(run))) => format!(" ({run}, server process {process})"),
+            Some((process, None)) => format!(" (server process {process})"),
+            None => String::new(),
+        })
+    }
+}
+
+impl Locks {
+    /// With the connection, all that it held is lost.
+    fn forget_lost(&mut self) {
+        if self.connection.as_ref().is_some_and(Client::is_closed) {
+            *self = Self::default();
+        }
+    }
+
+    async fn connection(&mut self, sessions: &Sessions, doing: &str) -> Result<&Client, StoreError> {
+        self.forget_lost();
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let connection = sessions.bare().await?;
+                let stay = connection.batch_execute(STAY).await;
+                stay.map_err(|error| error::explain(sessions.database(), doing, &error))?;
+                connection
+            }
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    async fn release(&mut self, account: &AccountId) {
+        self.held.remove(account);
+        if self.held.is_empty() {
+            // What is left of it is nobody's, and whoever starts next makes another.
+            self.connection = None;
+        } else if let Some(connection) = &self.connection {
+            let released = timeout(LIMIT, connection.execute(RELEASE, &[&account.as_str()])).await;
+            if !matches!(released, Ok(Ok(_))) {
+                // Then it is lost, and with it the locks.
+                self.connection = None;
+                self.held.clear();
+            }
+        }
     }
 }
 
@@ -171,29 +289,4 @@ async fn within_limit<T>(
 ) -> Result<T, StoreError> {
     let timed_out = |_| Err(error::timed_out(sessions.database(), doing, LIMIT.as_secs()));
     timeout(LIMIT, work).await.unwrap_or_else(timed_out)
-}
-
-/// A connection that holds the account's lock; or, where another one does, what is known of that for a message.
-async fn lock(
-    account: &AccountId,
-    sessions: &Sessions,
-    doing: &str,
-) -> Result<Result<Client, String>, StoreError> {
-    let explain = |error| error::explain(sessions.database(), doing, &error);
-    let connection = sessions.bare().await?;
-    let set_up = format!("SET lock_timeout = '{PATIENCE}'; {STAY}");
-    connection.batch_execute(&set_up).await.map_err(explain)?;
-    match connection.execute(TAKE, &[&account.as_str()]).await {
-        Ok(_) => Ok(Ok(connection)),
-        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-            let holder = connection.query_opt(HOLDER, &[&account.as_str()]).await.map_err(explain)?;
-            let holder = holder.map(|row| (row.get::<_, i32>(0), row.get::<_, Option<String>>(1)));
-            Ok(Err(match holder {
-                Some((process, Some(run))) => format!(" ({run}, server process {process})"),
-                Some((process, None)) => format!(" (server process {process})"),
-                None => String::new(),
-            }))
-        }
-        Err(error) => Err(explain(error)),
-    }
 }

@@ -6,8 +6,8 @@ use actors::model::{Batch, Campaign, DeadLetter};
 use actors::ports::Store;
 
 use crate::support::{
-    ACCOUNT, Database, at, batch, begin, broken, campaign, connect, ids, letter, letters, no_run, refused,
-    report, settled_now, synced,
+    ACCOUNT, Database, at, batch, begin, broken, campaign, commit, connect, ids, letter, letters, no_run,
+    refused, report, settled_now, synced,
 };
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn two_commits_at_once_that_see_one_change_write_its_history_once() {
     let other = database.store.clone();
     for round in 1..=20 {
         let change = batch([Campaign { clicks: round, ..campaign("c1") }]);
-        let (one, two) = tokio::join!(database.store.commit(&run, &change), other.commit(&run, &change));
+        let (one, two) = tokio::join!(commit(&database.store, &run, &change), commit(&other, &run, &change));
         assert_eq!((one, two), (Ok(()), Ok(())));
         assert_eq!(database.history_of("c1").await, round);
     }
@@ -175,7 +175,7 @@ async fn a_row_that_postgresql_refuses_is_refused_with_its_cause_and_nothing_of_
         (campaign(&long), "campaign_id_at_most_1024_bytes"),
     ];
     for (row, cause) in poison {
-        let message = refused(database.store.commit(&run, &batch([campaign("good"), row])).await);
+        let message = refused(commit(&database.store, &run, &batch([campaign("good"), row])).await);
         assert!(message.contains(cause) && message.len() < 1500, "{message}");
         assert_eq!(database.number("SELECT count(*) FROM campaigns").await, 0);
     }
@@ -234,7 +234,7 @@ async fn nothing_is_committed_for_a_run_that_is_not_there() {
         database.sql.batch_execute("DELETE FROM sync_runs").await.unwrap();
         let cause = if run.id.is_nil() { "nobody has taken account acme" } else { "is not in sync_runs" };
         for batch in [batch([campaign("c1")]), letters([letter("d1")])] {
-            let message = broken(database.store.commit(&run, &batch).await);
+            let message = broken(commit(&database.store, &run, &batch).await);
             assert!(message.contains(cause), "{message}");
         }
         let message = broken(database.store.finish_run(&run, &report(&run)).await);
@@ -247,7 +247,7 @@ async fn nothing_is_committed_for_a_run_that_is_not_there() {
 async fn an_empty_batch_needs_no_database() {
     let database = Database::without_tables().await;
     let run = no_run();
-    assert_eq!(database.store.commit(&run, &Batch::default()).await, Ok(()));
+    assert_eq!(commit(&database.store, &run, &Batch::default()).await, Ok(()));
 }
 
 #[tokio::test]
@@ -262,7 +262,7 @@ async fn a_commit_that_is_cut_off_leaves_neither_rows_nor_a_broken_connection() 
     };
     let first = batch([campaign("c1")]);
     tokio::select! {
-        done = database.store.commit(&run, &first) => panic!("the table is locked: {done:?}"),
+        done = commit(&database.store, &run, &first) => panic!("the table is locked: {done:?}"),
         () = cut_off => {}
     }
     blocker.batch_execute("COMMIT").await.unwrap();

@@ -6,7 +6,9 @@ use actors::ports::{Store, StoreError};
 use campaign_sync::private_postgres::{Durability, PrivatePostgres, PrivatePostgresSettings};
 use campaign_sync::store::{DatabaseUrl, PgStore};
 
-use crate::support::{ACCOUNT, Database, batch, begin, broken, campaign, connect, ids, report, unavailable};
+use crate::support::{
+    ACCOUNT, Database, batch, begin, broken, campaign, commit, connect, ids, report, unavailable,
+};
 
 #[tokio::test]
 async fn a_full_disk_is_waited_for_and_says_what_it_is() {
@@ -17,7 +19,7 @@ async fn a_full_disk_is_waited_for_and_says_what_it_is() {
                 END $$; \
                 CREATE TRIGGER full_disk BEFORE INSERT ON campaigns EXECUTE FUNCTION full_disk()";
     database.sql.batch_execute(full).await.unwrap();
-    let message = unavailable(database.store.commit(&run, &batch([campaign("c1")])).await);
+    let message = unavailable(commit(&database.store, &run, &batch([campaign("c1")])).await);
     assert!(message.contains("No space left on device"), "{message}");
     assert!(message.contains("the server's disk is full: free space on it"), "{message}");
     database.sql.batch_execute("DROP TRIGGER full_disk ON campaigns").await.unwrap();
@@ -31,11 +33,11 @@ async fn a_read_only_server_is_waited_for() {
     database.store.finish_run(&run, &report(&run)).await.unwrap();
     database.sql.batch_execute("ALTER DATABASE ads SET default_transaction_read_only = on").await.unwrap();
     let store = PgStore::connect(&database.postgres.database_url("ads")).await.unwrap();
-    let message = unavailable(store.commit(&run, &batch([campaign("c1")])).await);
+    let message = unavailable(commit(&store, &run, &batch([campaign("c1")])).await);
     assert!(message.contains("read-only") && message.contains("primary"), "{message}");
     // As after a failover: the next connection leads to a server that takes writes.
     database.sql.batch_execute("ALTER DATABASE ads RESET default_transaction_read_only").await.unwrap();
-    assert_eq!(store.commit(&run, &batch([campaign("c1")])).await, Ok(()));
+    assert_eq!(commit(&store, &run, &batch([campaign("c1")])).await, Ok(()));
 }
 
 #[tokio::test]
@@ -96,15 +98,15 @@ async fn the_store_goes_on_when_its_server_is_back() {
     let store = PgStore::connect(&postgres.database_url("ads")).await.unwrap();
     store.migrate().await.unwrap();
     let run = begin(&store, ACCOUNT).await.unwrap();
-    store.commit(&run, &batch([campaign("c1")])).await.unwrap();
+    commit(&store, &run, &batch([campaign("c1")])).await.unwrap();
 
     postgres.stop().await;
-    let message = unavailable(store.commit(&run, &batch([campaign("c2")])).await);
+    let message = unavailable(commit(&store, &run, &batch([campaign("c2")])).await);
     assert!(message.contains(r#"database "ads""#) && !message.contains("timed out in bb8"), "{message}");
     assert!(message.contains("no server listens") || message.contains("refused"), "{message}");
 
     let _postgres = PrivatePostgres::start(&settings).await.unwrap();
-    store.commit(&run, &batch([campaign("c2")])).await.unwrap();
+    commit(&store, &run, &batch([campaign("c2")])).await.unwrap();
     assert_eq!(store.recent_runs(None, 1).await.unwrap()[0].stored, 2);
 }
 

@@ -6,7 +6,8 @@ use actors::model::{Run, Spent};
 use actors::ports::Store;
 
 use crate::support::{
-    ACCOUNT, ACCOUNT_LOCKS, Database, batch, begin, broken, campaign, connect, letter, letters, report,
+    ACCOUNT, ACCOUNT_LOCKS, Database, batch, begin, broken, campaign, commit, connect, letter, letters,
+    report, save_spent,
 };
 
 #[tokio::test]
@@ -70,7 +71,7 @@ async fn a_process_that_was_taken_over_stores_nothing_any_more() {
         let successor = other.begin_run(&ACCOUNT.into(), resume).await.unwrap();
         assert_eq!((successor.epoch, successor.id == run.id), (run.epoch + 1, resume.is_some()));
         let spent = Spent { counted: vec![(Duration::from_secs(1), 1)], ..Spent::default() };
-        other.save_spent(&successor, &spent).await.unwrap();
+        save_spent(&other, &successor, &spent).await.unwrap();
 
         let before = database.everything().await;
         let taken_over = |message: String| {
@@ -79,18 +80,18 @@ async fn a_process_that_was_taken_over_stores_nothing_any_more() {
             assert!(message.contains(&wanted) && message.contains("leave the rest"), "{message}");
         };
         for batch in [batch([campaign("c2")]), letters([letter("d1")])] {
-            taken_over(broken(database.store.commit(&run, &batch).await));
+            taken_over(broken(commit(&database.store, &run, &batch).await));
         }
-        taken_over(broken(database.store.save_spent(&run, &Spent::default()).await));
+        taken_over(broken(save_spent(&database.store, &run, &Spent::default()).await));
         taken_over(broken(database.store.finish_run(&run, &report(&run)).await));
         assert_eq!(database.everything().await, before);
 
-        other.commit(&successor, &batch([campaign("c2")])).await.unwrap();
+        commit(&other, &successor, &batch([campaign("c2")])).await.unwrap();
         assert_eq!(database.number("SELECT count(*) FROM campaigns").await, 2);
         broken(begin(&database.store, ACCOUNT).await);
         // And when the successor has ended, the account is not its predecessor's again.
         other.finish_run(&successor, &report(&successor)).await.unwrap();
-        let message = broken(database.store.commit(&run, &batch([campaign("c3")])).await);
+        let message = broken(commit(&database.store, &run, &batch([campaign("c3")])).await);
         taken_over(message);
     }
 }
@@ -107,19 +108,19 @@ async fn an_unfinished_run_stays_as_it_was_while_its_account_is_borrowed_and_is_
     assert_eq!((borrowed.epoch, borrowed.id.is_nil(), borrowed.resumed), (2, true, false));
     assert_eq!(database.everything().await, before);
 
-    let message = broken(database.store.commit(&run, &batch([campaign("c2")])).await);
+    let message = broken(commit(&database.store, &run, &batch([campaign("c2")])).await);
     assert!(message.contains("another process has taken over account acme (a plan since 20"), "{message}");
-    broken(database.store.save_spent(&run, &Spent::default()).await);
-    broken(other.commit(&borrowed, &batch([campaign("c2")])).await);
+    broken(save_spent(&database.store, &run, &Spent::default()).await);
+    broken(commit(&other, &borrowed, &batch([campaign("c2")])).await);
     assert_eq!(database.everything().await, before, "neither stores anything");
     let spent = Spent { counted: vec![(Duration::from_secs(1), 2)], ..Spent::default() };
-    other.save_spent(&borrowed, &spent).await.unwrap();
+    save_spent(&other, &borrowed, &spent).await.unwrap();
     other.give_back(&borrowed).await;
 
     let next = begin(&database.other_store().await, ACCOUNT).await.unwrap();
     assert_eq!(next, Run { epoch: 3, resumed: true, stored_before: 1, ..run });
     assert_eq!(database.store.load_spent(&ACCOUNT.into()).await.unwrap().counted[0].1, 2);
-    broken(other.save_spent(&borrowed, &Spent::default()).await);
+    broken(save_spent(&other, &borrowed, &Spent::default()).await);
 }
 
 #[tokio::test]
@@ -147,9 +148,9 @@ async fn an_account_is_lent_after_what_the_process_before_was_still_recording() 
     let spent = Spent { counted: vec![(Duration::from_secs(1), 1)], ..Spent::default() };
     let database = Database::new().await;
     let run = database.run().await;
-    database.store.save_spent(&run, &Spent::default()).await.unwrap();
+    save_spent(&database.store, &run, &Spent::default()).await.unwrap();
     let blocker = connect(&database.postgres, "campaign_sync").await;
-    blocker.batch_execute("BEGIN; LOCK TABLE spent_permits").await.unwrap();
+    blocker.batch_execute("BEGIN; SELECT FROM spent_permits FOR UPDATE").await.unwrap();
     let other = database.other_store().await;
     let borrow = async {
         database.waiting_for_locks(1).await;
@@ -160,7 +161,7 @@ async fn an_account_is_lent_after_what_the_process_before_was_still_recording() 
         database.waiting_for_locks(2).await;
         blocker.batch_execute("COMMIT").await.unwrap();
     };
-    let (recorded, _, ()) = tokio::join!(database.store.save_spent(&run, &spent), borrow, let_go);
+    let (recorded, _, ()) = tokio::join!(save_spent(&database.store, &run, &spent), borrow, let_go);
     assert_eq!(recorded, Ok(()));
     assert_eq!(other.load_spent(&ACCOUNT.into()).await.unwrap().counted.len(), 1);
 }

@@ -4,7 +4,7 @@ use actors::model::{Batch, DeadLetter, FailureClass, Run};
 use actors::ports::Store;
 use actors::report::{AccountReport, Status};
 
-use crate::support::{Database, batch, begin, broken, campaign, letter, letters, report};
+use crate::support::{Database, batch, begin, broken, campaign, commit, letter, letters, report};
 
 const REMOVED: &str = "\
     SELECT coalesce(string_agg(account_id || ' ' || id, ', ' ORDER BY id), '') FROM campaigns WHERE removed_at IS NOT NULL";
@@ -21,7 +21,7 @@ async fn what_a_proven_run_did_not_list_is_marked_as_removed_until_it_is_stored_
     let database = Database::new().await;
     let other = database.other_store().await;
     let others = begin(&other, "other").await.unwrap();
-    other.commit(&others, &batch([campaign("o1")])).await.unwrap();
+    commit(&other, &others, &batch([campaign("o1")])).await.unwrap();
     let first = database.run().await;
     assert_eq!(first.listed_before, None);
     database.commit(&first, &batch(["c1", "c2", "c3", "c4"].map(campaign))).await;

@@ -6,7 +6,9 @@ use actors::model::{Batch, Run, SettledBy, Spent};
 use actors::ports::Store;
 use actors::report::{AccountReport, Problem, ProblemClass, Status};
 
-use crate::support::{ACCOUNT, Database, batch, begin, campaign, connect, ids, letter, report, settled_now};
+use crate::support::{
+    ACCOUNT, Database, batch, begin, campaign, commit, connect, ids, letter, report, save_spent, settled_now,
+};
 
 #[tokio::test]
 async fn a_run_is_recorded_from_its_begin_to_its_report() {
@@ -106,20 +108,22 @@ async fn only_the_newest_run_is_resumed_and_only_if_it_is_unfinished_and_has_not
 #[tokio::test]
 async fn a_run_is_resumed_after_what_the_process_before_was_still_storing() {
     let spent = Spent { counted: vec![(Duration::from_secs(1), 1)], ..Spent::default() };
-    for (table, stored, recorded) in [("campaigns", 2, 0), ("spent_permits", 1, 1)] {
+    // Each waits when it has the account's row already.
+    let block = ["LOCK TABLE campaigns", "SELECT FROM spent_permits FOR UPDATE"];
+    for (block, stored, recorded) in [(block[0], 2, 0), (block[1], 1, 1)] {
         let database = Database::new().await;
         let run = database.run().await;
         // From here on its statements are prepared: the next ones wait within their transactions.
         database.commit(&run, &batch([campaign("c1")])).await;
-        database.store.save_spent(&run, &Spent::default()).await.unwrap();
+        save_spent(&database.store, &run, &Spent::default()).await.unwrap();
         let blocker = connect(&database.postgres, "campaign_sync").await;
-        blocker.batch_execute(&format!("BEGIN; LOCK TABLE {table}")).await.unwrap();
+        blocker.batch_execute(&format!("BEGIN; {block}")).await.unwrap();
         let other = database.other_store().await;
         let last = batch([campaign("c2")]);
         let storing = async {
-            match table {
-                "campaigns" => database.store.commit(&run, &last).await,
-                _ => database.store.save_spent(&run, &spent).await,
+            match recorded {
+                0 => commit(&database.store, &run, &last).await,
+                _ => save_spent(&database.store, &run, &spent).await,
             }
         };
         let take_over = async {

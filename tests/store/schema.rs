@@ -5,7 +5,9 @@ use std::future::pending;
 use actors::ports::Store;
 use campaign_sync::store::{DatabaseUrl, PgStore};
 
-use crate::support::{ACCOUNT, Database, batch, begin, broken, campaign, connect, ids, no_run, unavailable};
+use crate::support::{
+    ACCOUNT, Database, batch, begin, broken, campaign, commit, connect, ids, no_run, unavailable,
+};
 
 #[tokio::test]
 async fn migrations_are_applied_once_also_by_processes_that_start_together() {
@@ -91,7 +93,7 @@ async fn a_missing_table_is_named_with_what_brings_it_back() {
     let run = no_run();
     for message in [
         broken(begin(&database.store, ACCOUNT).await),
-        broken(database.store.commit(&run, &batch([campaign("c1")])).await),
+        broken(commit(&database.store, &run, &batch([campaign("c1")])).await),
         broken(database.store.settled(&run, &ids(&["c1"])).await),
         broken(database.store.recent_runs(None, 1).await),
     ] {

@@ -6,7 +6,7 @@ use actors::model::{AccountId, Spent};
 use actors::ports::Store;
 use actors::settings::RateLimit;
 
-use crate::support::{ACCOUNT, Database, batch, campaign, connect};
+use crate::support::{ACCOUNT, Database, batch, campaign, commit, connect, save_spent};
 
 #[tokio::test]
 async fn what_was_spent_grows_older_by_the_servers_clock_and_is_replaced_as_a_whole() {
@@ -17,7 +17,7 @@ async fn what_was_spent_grows_older_by_the_servers_clock_and_is_replaced_as_a_wh
     let minute = Duration::from_secs(60);
     let day = RateLimit::new(1000, 1440 * minute).unwrap();
     let spent = Spent { counted: vec![(minute, 3), (2 * minute, 4)], leased: (minute, 5), stated: vec![day] };
-    database.store.save_spent(&run, &spent).await.unwrap();
+    save_spent(&database.store, &run, &spent).await.unwrap();
     let loaded = database.store.load_spent(&acme).await.unwrap();
     let counts = |spent: &Spent| spent.counted.iter().map(|(_, count)| *count).collect::<Vec<_>>();
     assert_eq!((counts(&loaded), loaded.leased.1, &loaded.stated), (vec![3, 4], 5, &vec![day]));
@@ -37,7 +37,7 @@ async fn what_was_spent_grows_older_by_the_servers_clock_and_is_replaced_as_a_wh
     let loaded = database.store.load_spent(&acme).await.unwrap();
     assert_eq!((counts(&loaded), loaded.leased.1), (vec![5, 3, 4], 0));
 
-    database.store.save_spent(&run, &Spent::default()).await.unwrap();
+    save_spent(&database.store, &run, &Spent::default()).await.unwrap();
     assert_eq!(database.store.load_spent(&acme).await, Ok(Spent::default()));
 }
 
@@ -51,9 +51,9 @@ async fn a_record_of_what_is_spent_does_not_wait_for_a_commit() {
     let last = batch([campaign("c2")]);
     let beside = async {
         database.waiting_for_locks(1).await;
-        database.store.save_spent(&run, &Spent::default()).await.unwrap();
+        save_spent(&database.store, &run, &Spent::default()).await.unwrap();
         blocker.batch_execute("COMMIT").await.unwrap();
     };
-    let (committed, ()) = tokio::join!(database.store.commit(&run, &last), beside);
+    let (committed, ()) = tokio::join!(commit(&database.store, &run, &last), beside);
     assert_eq!(committed, Ok(()));
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use actors::model::{
-    Batch, Campaign, CampaignId, DeadLetter, FailureClass, Run, SettledBy, SettledCampaign, SyncedCampaign,
+    Batch, Campaign, CampaignId, DeadLetter, FailureClass, Run, SettledBy, SettledCampaign, Spent,
+    SyncedCampaign,
 };
-use actors::ports::{Store, StoreError};
+use actors::ports::{Disowned, Share, Store, StoreError};
 use actors::report::{AccountReport, Status};
 use campaign_sync::private_postgres::{PrivatePostgres, ThrowawayPostgres, throwaway};
 use campaign_sync::store::PgStore;
@@ -69,7 +70,7 @@ impl Database {
     }
 
     pub(crate) async fn commit(&self, run: &Run, batch: &Batch) {
-        self.store.commit(run, batch).await.unwrap();
+        commit(&self.store, run, batch).await.unwrap();
     }
 
     pub(crate) async fn text(&self, sql: &str) -> String {
@@ -96,6 +97,22 @@ impl Database {
     pub(crate) async fn history_of(&self, id: &str) -> i64 {
         self.number(&format!("SELECT count(*) FROM campaign_history WHERE id = '{id}'")).await
     }
+}
+
+/// Commits for one run.
+pub(crate) async fn commit(store: &PgStore, run: &Run, batch: &Batch) -> Result<(), StoreError> {
+    let share = Share { run: Arc::new(run.clone()), batch: batch.clone() };
+    owned(store.commit(&[share]).await?)
+}
+
+/// Records for one run.
+pub(crate) async fn save_spent(store: &PgStore, run: &Run, spent: &Spent) -> Result<(), StoreError> {
+    owned(store.save_spent(&[(Arc::new(run.clone()), spent.clone())]).await?)
+}
+
+/// A run that owns nothing any more is told so in an error's words.
+fn owned(mut disowned: Vec<Disowned>) -> Result<(), StoreError> {
+    disowned.pop().map_or(Ok(()), |disowned| Err(StoreError::Broken(disowned.cause)))
 }
 
 /// Begins a run, or resumes one that was left within the last hour.

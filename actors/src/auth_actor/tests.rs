@@ -31,7 +31,7 @@ impl Scene {
     fn with_life(limits: &[RateLimit], life: Duration, script: impl Fn(&Call) -> Play + 'static) -> Self {
         let platform = Rc::new(ScriptedPlatform::obliging(0).token_life(life).playing(script));
         let jitter = Jitter::seeded(1);
-        let limiter = RateLimiter::new(limits, 10 * SECOND, jitter.clone(), Rc::new(unwatched())).start();
+        let limiter = RateLimiter::new(limits, 10 * SECOND, jitter.clone(), Arc::new(unwatched())).start();
         let retry = RetryPolicy {
             max_attempts: NonZeroU32::new(3).expect("not zero"),
             unavailable: ClassPolicy { base: SECOND, cap: 2 * SECOND, ..ClassPolicy::default() },

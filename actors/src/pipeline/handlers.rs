@@ -145,10 +145,10 @@ impl Handler<BatchCommitted> for Pipeline {
     }
 }
 
-impl Handler<WaitIsTooLong> for Pipeline {
+impl Handler<CannotGoOn> for Pipeline {
     type Result = ();
 
-    fn handle(&mut self, WaitIsTooLong { class, message }: WaitIsTooLong, ctx: &mut Context<Self>) {
+    fn handle(&mut self, CannotGoOn { class, message }: CannotGoOn, ctx: &mut Context<Self>) {
         // A quota comes back by itself; a platform that is down needs someone.
         let status = if class == ProblemClass::QuotaExhausted { Status::Interrupted } else { Status::Failed };
         warn!(cause = %message, "the run ends early");

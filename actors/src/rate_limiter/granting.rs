@@ -20,6 +20,10 @@ impl RateLimiter {
                     quota_wait = Some(self.quota_wait(None, "the record of what was spent".to_owned()));
                     break;
                 }
+                (Availability::Now, _) if !self.has_place(ctx) => {
+                    quota_wait = Some(self.quota_wait(None, "other accounts' requests".to_owned()));
+                    break;
+                }
                 (Availability::Now, _) => self.grant(queue, now, ctx),
                 (Availability::At(due), because) => {
                     let wait = due.saturating_sub(now);
@@ -35,6 +39,7 @@ impl RateLimiter {
                 }
             }
         }
+        self.leave_place();
         self.extend_lease(ctx);
         let requests = self.requests;
         let latency = self.latencies.mean();
@@ -58,23 +63,26 @@ impl RateLimiter {
     /// A wait that nobody wants to sit through is not waited for.
     fn complain(&mut self, now: Duration, wait: Duration, because: &str) {
         let failing_for = self.breaker.open_for(now);
-        let Some(Patience { max_wait, alarm }) = &self.patience else { return };
+        let Some(Patience { max_wait, .. }) = &self.patience else { return };
         if failing_for > *max_wait {
             let message =
                 format!("the platform has failed for {} min without a break", failing_for.as_secs() / 60);
-            alarm.do_send(WaitIsTooLong { class: ProblemClass::PlatformUnavailable, message });
+            self.give_up(ProblemClass::PlatformUnavailable, message);
         } else if wait > *max_wait {
             let (minutes, most) = (wait.as_secs().div_ceil(60), max_wait.as_secs() / 60);
             let message = format!(
                 "under {because} the next request may be sent in {minutes} min, and no wait may be longer than {most} min; \
                  run it again then"
             );
-            alarm.do_send(WaitIsTooLong { class: ProblemClass::QuotaExhausted, message });
-        } else {
-            return;
+            self.give_up(ProblemClass::QuotaExhausted, message);
         }
-        // Said once.
-        self.patience = None;
+    }
+
+    /// Said once.
+    fn give_up(&mut self, class: ProblemClass, message: String) {
+        if let Some(Patience { alarm, .. }) = self.patience.take() {
+            alarm.do_send(CannotGoOn { class, message });
+        }
     }
 
     /// Records what may be sent next, before it is needed: who is in flight is soon back.
@@ -93,15 +101,20 @@ impl RateLimiter {
         let Some(ledger) = &mut self.ledger else { return };
         let (record, lease) = ledger.extend(now, more, counted.into_iter(), in_flight, stated);
         ctx.spawn(record.into_actor(self).map(move |kept, limiter, ctx| {
-            let kept = matches!(kept, Ok(Ok(())));
+            let is_kept = matches!(kept, Ok(Ok(())));
             if let Some(ledger) = &mut limiter.ledger {
-                ledger.conclude(kept.then_some(lease));
+                ledger.conclude(is_kept.then_some(lease));
             }
-            if kept {
-                limiter.serve(ctx);
-            } else {
-                // Its keeper panicked and comes back, or has told the pipeline why it cannot go on.
-                ctx.run_later(LEDGER_RETRY, |limiter, ctx| limiter.serve(ctx));
+            match kept {
+                Ok(Ok(())) => limiter.serve(ctx),
+                Ok(Err(error)) => {
+                    let message = format!("what was spent of the rate limit cannot be recorded: {error}");
+                    limiter.give_up(ProblemClass::StoreFailed, message);
+                }
+                // Its keeper panicked and comes back.
+                Err(_) => {
+                    ctx.run_later(LEDGER_RETRY, |limiter, ctx| limiter.serve(ctx));
+                }
             }
         }));
     }
@@ -174,7 +187,7 @@ impl RateLimiter {
         let probe = self.breaker.enter();
         self.granted.insert(slot, Granted { endpoint: waiting.endpoint, retry: waiting.retry, sent: None });
         self.departed += 1;
-        let permit = Permit::new(slot, probe, ctx.address().recipient());
+        let permit = Permit::new(slot, probe, self.take_place(), ctx.address().recipient());
         // Refused, the permit is dropped, and so given back.
         let _ = waiting.reply.send(Ok(permit));
     }

@@ -52,10 +52,10 @@ pub(crate) struct CoolDown {
 #[rtype(result = "()")]
 pub(crate) struct CloseDoor;
 
-/// A wait is longer than the run may be kept waiting; said once.
+/// A wait is longer than the run may be kept waiting, or nothing may be sent because it cannot be recorded; said once.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct WaitIsTooLong {
+pub(crate) struct CannotGoOn {
     pub(crate) class: ProblemClass,
     pub(crate) message: String,
 }

@@ -11,6 +11,8 @@ mod signals;
 mod throughput;
 
 use actix::Addr;
+use std::rc::Rc;
+use std::sync::Arc;
 use tokio::sync::oneshot::Receiver;
 use tokio::time::{sleep, timeout};
 
@@ -36,7 +38,7 @@ fn limiter(limits: &[RateLimit]) -> Addr<RateLimiter> {
 }
 
 fn limiter_seeded(limits: &[RateLimit], seed: u64) -> Addr<RateLimiter> {
-    RateLimiter::new(limits, TIMEOUT, Jitter::seeded(seed), Rc::new(unwatched())).start()
+    RateLimiter::new(limits, TIMEOUT, Jitter::seeded(seed), Arc::new(unwatched())).start()
 }
 
 type Reply = Receiver<Result<Permit, DoorClosed>>;
@@ -283,7 +285,7 @@ fn a_request_is_counted_as_it_leaves_and_its_answer_as_it_comes() {
 #[test]
 fn who_watches_is_told_how_many_wait_for_what_and_until_when() {
     in_virtual_time(async {
-        let (progress, limits) = (Rc::new(unwatched()), [limit(1, SECOND), limit(2, MINUTE)]);
+        let (progress, limits) = (Arc::new(unwatched()), [limit(1, SECOND), limit(2, MINUTE)]);
         let watcher = progress.subscribe();
         let limiter = RateLimiter::new(&limits, TIMEOUT, Jitter::seeded(1), progress).start();
         let begun = Instant::now();

@@ -38,7 +38,7 @@ impl Scene {
         retry: RetryPolicy,
     ) -> Self {
         let (platform, jitter) = (Rc::new(platform), Jitter::seeded(1));
-        let progress = Rc::new(unwatched());
+        let progress = Arc::new(unwatched());
         let limiter = RateLimiter::new(limits, 10 * SECOND, jitter.clone(), progress.clone()).start();
         let auth = AuthActor::new(platform.clone(), limiter.clone(), retry, budget.clone(), jitter.clone());
         let auth = auth.start().recipient();

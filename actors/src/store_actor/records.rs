@@ -1,60 +1,114 @@
-//! The records of what was spent: kept one after another, and of several that wait for the database only the newest. A
-//! limiter that panicked asks for a new one while the old one waits; kept after the new one, it would take its place
-//! and say less than was sent.
+//! The records of what was spent: those of all runs that wait are written together, one write after another, and of
+//! several of one run only the newest. A limiter that panicked asks for a new one while the old one waits; kept after the
+//! new one, it would take its place and say less than was sent.
 
-use std::cell::Cell;
+use std::collections::BTreeMap;
 
-use tokio::sync::Mutex;
+use tokio::sync::oneshot;
 
 use super::*;
+use crate::model::{AccountId, Spent};
+
+/// Records in one write: their rows are small, and a write of this many is one of milliseconds.
+const MOST_AT_ONCE: usize = 500;
 
 /// The records that were asked for.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Records {
-    asked_for: Rc<Cell<u64>>,
-    turn: Rc<Mutex<()>>,
+    waiting: BTreeMap<Key, Record>,
+    writing: BTreeMap<Key, Record>,
+    away: Option<Away>,
+    /// While a database that is away is given a rest.
+    paused: bool,
+}
+
+/// Whose record: as long as a run lasts, nobody else's has its epoch.
+type Key = (AccountId, i64);
+
+/// One whose writer is dropped without an answer was replaced by a newer one.
+struct Record {
+    run: Arc<Run>,
+    spent: Spent,
+    reply: oneshot::Sender<Result<(), StoreError>>,
 }
 
 impl Records {
-    /// What `keep` yields, or none where a newer one has been asked for in the meantime.
-    fn keep_newest<K: AsyncFn() -> Result<(), StoreError>>(
-        &self,
-        keep: K,
-    ) -> impl Future<Output = Option<Result<(), StoreError>>> + use<K> {
-        let Self { asked_for, turn } = self.clone();
-        let number = asked_for.get() + 1;
-        asked_for.set(number);
-        async move {
-            let _turn = turn.lock().await;
-            let is_newest = || asked_for.get() == number;
-            let kept = patiently(async || match is_newest() {
-                true => keep().await,
-                false => Err(superseded()),
-            });
-            let kept = kept.await;
-            is_newest().then_some(kept)
+    /// What was being written, but for what is newer by now, has to be written again.
+    fn take_back(&mut self) {
+        for (key, record) in std::mem::take(&mut self.writing) {
+            self.waiting.entry(key).or_insert(record);
         }
     }
 }
 
-fn superseded() -> StoreError {
-    StoreError::Broken("a newer record takes its place".into())
+impl<S: Store> StoreActor<S> {
+    pub(super) fn write_records(&mut self, ctx: &mut Context<Self>) {
+        let Records { waiting, writing, paused, .. } = &mut self.records;
+        if *paused || !writing.is_empty() || waiting.is_empty() {
+            return;
+        }
+        while let Some((key, record)) = waiting.pop_first() {
+            writing.insert(key, record);
+            if writing.len() == MOST_AT_ONCE {
+                break;
+            }
+        }
+        // Written late, their times are taken from then: later than they were, so the next process waits longer.
+        let records: Vec<_> =
+            writing.values().map(|record| (record.run.clone(), record.spent.clone())).collect();
+        let store = self.store.clone();
+        let write = async move { store.save_spent(&records).await };
+        ctx.spawn(write.into_actor(self).map(|written, actor, ctx| actor.records_written(written, ctx)));
+    }
+
+    fn records_written(&mut self, written: Result<Vec<Disowned>, StoreError>, ctx: &mut Context<Self>) {
+        match written {
+            Err(StoreError::Unavailable(cause)) if self.records.away.is_none_or(|away| !away.is_over()) => {
+                let away = self.records.away.get_or_insert_with(Away::begin);
+                let wait = away.wait(&cause);
+                self.records.take_back();
+                self.records.paused = true;
+                ctx.run_later(wait, |actor, ctx| {
+                    actor.records.paused = false;
+                    actor.write_records(ctx);
+                });
+                return;
+            }
+            Err(error) => {
+                for (_, record) in std::mem::take(&mut self.records.writing) {
+                    let _ = record.reply.send(Err(error.clone()));
+                }
+            }
+            Ok(disowned) => {
+                let mut causes: HashMap<_, _> = disowned.into_iter().map(|d| (d.index, d.cause)).collect();
+                for (index, (_, record)) in std::mem::take(&mut self.records.writing).into_iter().enumerate()
+                {
+                    let outcome =
+                        causes.remove(&index).map_or(Ok(()), |cause| Err(StoreError::Broken(cause)));
+                    // A limiter that is gone has its record all the same.
+                    let _ = record.reply.send(outcome);
+                }
+            }
+        }
+        self.records.away = None;
+        self.write_records(ctx);
+    }
+
+    /// After a panic: whether the interrupted write took place is unknown; repeating it changes nothing.
+    pub(super) fn repair_records(&mut self, ctx: &mut Context<Self>) {
+        self.records.take_back();
+        self.records.paused = false;
+        self.write_records(ctx);
+    }
 }
 
 impl<S: Store> Handler<KeepSpent> for StoreActor<S> {
-    type Result = ResponseActFuture<Self, Result<(), StoreError>>;
+    type Result = Later<Result<(), StoreError>>;
 
-    fn handle(&mut self, KeepSpent(spent): KeepSpent, _: &mut Context<Self>) -> Self::Result {
-        let (store, run) = (self.store.clone(), self.run.clone());
-        // Written late, its times are taken from then: later than they were, so the next process waits longer.
-        let kept = self.records.keep_newest(async move || store.save_spent(&run, &spent).await);
-        Box::pin(kept.into_actor(self).map(|kept, actor, _| match kept {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => {
-                actor.break_off(format!("what was spent of the rate limit cannot be recorded: {error}"));
-                Err(error)
-            }
-            None => Err(superseded()),
-        }))
+    fn handle(&mut self, KeepSpent { run, spent }: KeepSpent, ctx: &mut Context<Self>) -> Self::Result {
+        let (reply, later) = oneshot::channel();
+        self.records.waiting.insert((run.account.clone(), run.epoch), Record { run, spent, reply });
+        self.write_records(ctx);
+        Later(later)
     }
 }

@@ -7,18 +7,19 @@ mod restart;
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Addr;
 use tokio::sync::watch;
-use uuid::Uuid;
 
+use super::away::{BACKOFF, BACKOFF_CAP};
 use super::*;
 use crate::model::{AccountId, Campaign, LetterFilter, SettledBy, Spent};
 use crate::progress::Progress;
 use crate::report::AccountReport;
 use crate::settings::RestartIntensity;
 use crate::supervision::{ActorKind, Crashed, guard};
-use crate::testing::{in_virtual_time, witness};
+use crate::testing::{in_virtual_time, nobodys_run, witness};
 
 const MS: Duration = Duration::from_millis(1);
 const COMMIT: Duration = Duration::from_millis(10);
@@ -84,10 +85,12 @@ impl Store for NotingStore {
         }
     }
 
-    async fn commit(&self, _: &Run, batch: &Batch) -> Result<(), StoreError> {
+    async fn commit(&self, shares: &[Share]) -> Result<Vec<Disowned>, StoreError> {
         assert!(!self.busy.replace(true), "one commit at a time");
-        let synced: Vec<u32> = batch.synced.iter().map(|synced| number(&synced.campaign.id)).collect();
-        let letters: Vec<u32> = batch.dead_letters.iter().map(|letter| number(&letter.id)).collect();
+        let synced = shares.iter().flat_map(|share| &share.batch.synced);
+        let synced: Vec<u32> = synced.map(|synced| number(&synced.campaign.id)).collect();
+        let letters = shares.iter().flat_map(|share| &share.batch.dead_letters);
+        let letters: Vec<u32> = letters.map(|letter| number(&letter.id)).collect();
         let fate = (self.fate)(self.attempts.borrow().len());
         let ids = synced.iter().chain(&letters).copied().collect();
         self.attempts.borrow_mut().push(Attempt { begun: Instant::now(), ids });
@@ -105,7 +108,7 @@ impl Store for NotingStore {
         self.rows.borrow_mut().extend(synced);
         self.buried.borrow_mut().extend(letters);
         assert!(fate != Fate::PanicAfter, "after the commit");
-        Ok(())
+        Ok(vec![])
     }
 
     async fn forget_nameless(&self, _: &Run) -> Result<u64, StoreError> {
@@ -121,10 +124,10 @@ impl Store for NotingStore {
     }
 
     /// Meets with what the next question would.
-    async fn save_spent(&self, run: &Run, spent: &Spent) -> Result<(), StoreError> {
-        self.settled(run, &[]).await?;
-        self.records.borrow_mut().push(spent.clone());
-        Ok(())
+    async fn save_spent(&self, records: &[(Arc<Run>, Spent)]) -> Result<Vec<Disowned>, StoreError> {
+        self.settled(&records[0].0, &[]).await?;
+        self.records.borrow_mut().extend(records.iter().map(|(_, spent)| spent.clone()));
+        Ok(vec![])
     }
 
     async fn finish_run(&self, _: &Run, _: &AccountReport) -> Result<(), StoreError> {
@@ -145,6 +148,7 @@ fn settled(id: CampaignId) -> SettledCampaign {
 struct Scene {
     store: Rc<NotingStore>,
     actor: Addr<StoreActor<NotingStore>>,
+    member: Arc<Member>,
     acknowledged: Rc<RefCell<Vec<BatchCommitted>>>,
     alarms: Rc<RefCell<Vec<StoreBroke>>>,
     crashes: Rc<RefCell<Vec<Crashed>>>,
@@ -171,26 +175,18 @@ impl Scene {
             questions: RefCell::default(),
             records: RefCell::default(),
         });
-        let run = Run {
-            id: Uuid::nil(),
-            account: "test".into(),
-            epoch: 1,
-            resumed: false,
-            stored_before: 0,
-            listed_before: None,
-            replay: None,
-        };
         let limits = BatchLimits::new(size, LINGER).expect("in range");
         let ((acknowledge, acknowledged), (alarm, alarms)) = (witness(), witness());
         let (sender, progress) = watch::channel(Progress::default());
-        let actor = StoreActor::new(store.clone(), run, limits, acknowledge, alarm, Rc::new(sender));
+        let actor = StoreActor::new(store.clone(), limits);
+        let member = Member::new(nobodys_run(), acknowledge, alarm, Arc::new(sender));
         let (supervisor, crashes) = witness();
         let (actor, _) = guard(ActorKind::Store, RestartIntensity::SINGLETON, supervisor, actor);
-        Self { store, actor, acknowledged, alarms, crashes, progress }
+        Self { store, actor, member, acknowledged, alarms, crashes, progress }
     }
 
     fn keep(&self, ids: impl IntoIterator<Item = u32>) {
-        ids.into_iter().for_each(|id| self.actor.do_send(Keep(synced(id))));
+        ids.into_iter().for_each(|id| self.actor.do_send(Keep(self.member.clone(), synced(id))));
     }
 
     fn sizes(&self) -> Vec<usize> {
@@ -298,7 +294,7 @@ fn nothing_is_acknowledged_before_its_commit_and_all_of_it_after() {
     in_virtual_time(async {
         let scene = Scene::new(3, well);
         scene.keep([1, 2]);
-        scene.actor.do_send(Keep(given_up(3)));
+        scene.actor.do_send(Keep(scene.member.clone(), given_up(3)));
         sleep(COMMIT - MS).await;
         assert_eq!(scene.sizes(), [3]);
         assert!(scene.acknowledged.borrow().is_empty());

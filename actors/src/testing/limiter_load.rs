@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -28,7 +29,7 @@ impl LimiterLoad {
     /// Makes the requests under these limits. The limiter is alive until what this yields is dropped.
     pub async fn under(self, limits: &[RateLimit]) -> impl Sized {
         let limiter =
-            RateLimiter::new(limits, Duration::from_secs(10), Jitter::seeded(1), Rc::new(unwatched()));
+            RateLimiter::new(limits, Duration::from_secs(10), Jitter::seeded(1), Arc::new(unwatched()));
         let limiter = limiter.start();
         let asked = limiter.clone();
         self.make(async move |latency| {

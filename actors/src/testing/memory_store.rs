@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -13,7 +14,7 @@ use crate::model::{
     AccountId, Batch, CampaignId, DeadLetter, LetterFilter, Replay, Run, SettledBy, SettledCampaign, Spent,
     SyncedCampaign,
 };
-use crate::ports::{Store, StoreError};
+use crate::ports::{Disowned, Share, Store, StoreError};
 use crate::report::AccountReport;
 
 /// What a commit meets with.
@@ -139,6 +140,20 @@ impl MemoryStore {
         self.records.get()
     }
 
+    fn store(&self, run: &Run, batch: &Batch) {
+        for synced in &batch.synced {
+            let (id, mut rows) = (&synced.campaign.id, self.rows.borrow_mut());
+            let number = rows.get(id).filter(|row| row.run == run.id).map(|row| row.number);
+            let number = number.unwrap_or_else(|| if run.replay.is_some() { 0 } else { self.runs.count() });
+            rows.insert(id.clone(), Row { synced: synced.clone(), run: run.id, number });
+            self.dead_letters.borrow_mut().remove(id);
+            self.removed.borrow_mut().remove(id);
+        }
+        for letter in &batch.dead_letters {
+            self.dead_letters.borrow_mut().insert(letter.id.clone(), (letter.clone(), run.clone()));
+        }
+    }
+
     /// The reports of the runs that were finished.
     pub fn finished(&self) -> Vec<AccountReport> {
         self.finished.borrow().clone()
@@ -183,7 +198,7 @@ impl Store for MemoryStore {
         Ok(ids.iter().filter_map(|id| Some(SettledCampaign { id: id.clone(), by: by(id)? })).collect())
     }
 
-    async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError> {
+    async fn commit(&self, shares: &[Share]) -> Result<Vec<Disowned>, StoreError> {
         let number = self.commits.replace(self.commits.get() + 1);
         sleep(Duration::from_millis(5)).await;
         let fault = (self.fault)(number);
@@ -193,26 +208,18 @@ impl Store for MemoryStore {
             CommitFault::PanicBefore => panic!("the script says so: commit {number}"),
             CommitFault::None | CommitFault::PanicAfter => {}
         }
-        if batch.synced.iter().any(|synced| (self.refuses)(&synced.campaign.id)) {
+        let synced = || shares.iter().flat_map(|share| &share.batch.synced);
+        if synced().any(|synced| (self.refuses)(&synced.campaign.id)) {
             return Err(StoreError::Refused("a value that cannot be stored".into()));
         }
-        self.runs.fence(run)?;
-        for synced in &batch.synced {
-            let (id, mut rows) = (&synced.campaign.id, self.rows.borrow_mut());
-            let number = rows.get(id).filter(|row| row.run == run.id).map(|row| row.number);
-            let number = number.unwrap_or_else(|| if run.replay.is_some() { 0 } else { self.runs.count() });
-            rows.insert(id.clone(), Row { synced: synced.clone(), run: run.id, number });
-            self.dead_letters.borrow_mut().remove(id);
-            self.removed.borrow_mut().remove(id);
+        let (owned, disowned) = self.runs.fence(shares.iter().map(|share| &*share.run));
+        for Share { run, batch } in owned.into_iter().map(|index| &shares[index]) {
+            self.store(run, batch);
         }
-        for letter in &batch.dead_letters {
-            self.dead_letters.borrow_mut().insert(letter.id.clone(), (letter.clone(), run.clone()));
-        }
-        self.batches.borrow_mut().push(batch.len());
+        self.batches.borrow_mut().push(shares.iter().map(|share| share.batch.len()).sum());
         assert!(fault != CommitFault::PanicAfter, "the script says so: after commit {number}");
-        Ok(())
+        Ok(disowned)
     }
-
     async fn forget_nameless(&self, run: &Run) -> Result<u64, StoreError> {
         let meant = |id: &CampaignId, letter: &DeadLetter| {
             run.replay.as_ref().is_none_or(|replay| replay.filter.fits(id, letter.class))
@@ -248,12 +255,14 @@ impl Store for MemoryStore {
         }
     }
 
-    async fn save_spent(&self, run: &Run, spent: &Spent) -> Result<(), StoreError> {
+    async fn save_spent(&self, records: &[(Arc<Run>, Spent)]) -> Result<Vec<Disowned>, StoreError> {
         sleep(Duration::from_millis(1)).await;
-        self.runs.fence(run)?;
-        self.records.set(self.records.get() + 1);
-        *self.spent.borrow_mut() = Some((Instant::now(), spent.clone()));
-        Ok(())
+        let (owned, disowned) = self.runs.fence(records.iter().map(|(run, _)| &**run));
+        for (_, spent) in owned.into_iter().map(|index| &records[index]) {
+            self.records.set(self.records.get() + 1);
+            *self.spent.borrow_mut() = Some((Instant::now(), spent.clone()));
+        }
+        Ok(disowned)
     }
 
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::model::{AccountId, Replay, Run};
-use crate::ports::StoreError;
+use crate::ports::{Disowned, StoreError};
 use crate::report::{AccountReport, Status};
 
 /// See the module.
@@ -82,13 +82,18 @@ impl RunBook {
         }
     }
 
-    /// Whether the account is still the run's.
-    pub(super) fn fence(&self, run: &Run) -> Result<(), StoreError> {
-        if run.epoch == self.epoch.get() {
-            Ok(())
-        } else {
-            Err(StoreError::Broken(format!("another process has taken over account {}", run.account)))
+    /// The places of those runs whose account is still theirs, and the others.
+    pub(super) fn fence<'a>(&self, runs: impl Iterator<Item = &'a Run>) -> (Vec<usize>, Vec<Disowned>) {
+        let (mut owned, mut disowned) = (vec![], vec![]);
+        for (index, run) in runs.enumerate() {
+            if run.epoch == self.epoch.get() {
+                owned.push(index);
+            } else {
+                let cause = format!("another process has taken over account {}", run.account);
+                disowned.push(Disowned { index, cause });
+            }
         }
+        (owned, disowned)
     }
 
     /// The number of one more campaign that the run has stored.
@@ -101,7 +106,9 @@ impl RunBook {
     }
 
     pub(super) fn finish(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
-        self.fence(run)?;
+        if let Some(disowned) = self.fence([run].into_iter()).1.pop() {
+            return Err(StoreError::Broken(disowned.cause));
+        }
         if run.replay.is_some() {
             return Ok(());
         }

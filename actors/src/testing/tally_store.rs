@@ -2,12 +2,13 @@
 //! grow with what is stored.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::run_book::RunBook;
 use super::scripted_platform::{campaign_id, number_of};
-use crate::model::{AccountId, Batch, CampaignId, LetterFilter, Run, SettledBy, SettledCampaign, Spent};
-use crate::ports::{Store, StoreError};
+use crate::model::{AccountId, CampaignId, LetterFilter, Run, SettledBy, SettledCampaign, Spent};
+use crate::ports::{Disowned, Share, Store, StoreError};
 use crate::report::AccountReport;
 
 /// See the module.
@@ -101,10 +102,10 @@ impl Store for TallyStore {
         Ok(settled.map(|id| SettledCampaign { id: id.clone(), by: by(id) }).collect())
     }
 
-    async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError> {
-        self.runs.fence(run)?;
+    async fn commit(&self, shares: &[Share]) -> Result<Vec<Disowned>, StoreError> {
+        let (owned, disowned) = self.runs.fence(shares.iter().map(|share| &*share.run));
         let mut stored = self.stored.borrow_mut();
-        for synced in &batch.synced {
+        for synced in owned.into_iter().flat_map(|index| &shares[index].batch.synced) {
             let (word, bit) = Self::bit(&synced.campaign.id);
             match stored[word] & bit {
                 0 => _ = self.runs.count(),
@@ -112,7 +113,7 @@ impl Store for TallyStore {
             }
             stored[word] |= bit;
         }
-        Ok(())
+        Ok(disowned)
     }
 
     async fn forget_nameless(&self, _: &Run) -> Result<u64, StoreError> {
@@ -127,8 +128,8 @@ impl Store for TallyStore {
         Ok(Spent::default())
     }
 
-    async fn save_spent(&self, run: &Run, _: &Spent) -> Result<(), StoreError> {
-        self.runs.fence(run)
+    async fn save_spent(&self, records: &[(Arc<Run>, Spent)]) -> Result<Vec<Disowned>, StoreError> {
+        Ok(self.runs.fence(records.iter().map(|(run, _)| &**run)).1)
     }
 
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {

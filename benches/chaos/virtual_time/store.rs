@@ -4,10 +4,11 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actors::model::{AccountId, Batch, CampaignId, LetterFilter, Run, SettledCampaign, Spent};
-use actors::ports::{Store, StoreError};
+use actors::ports::{Disowned, Share, Store, StoreError};
 use actors::report::AccountReport;
 use actors::testing::MemoryStore;
 use tokio::time::sleep;
@@ -142,20 +143,22 @@ impl Store for UnsteadyStore {
         self.memory.settled(run, ids).await
     }
 
-    async fn commit(&self, run: &Run, batch: &Batch) -> Result<(), StoreError> {
+    async fn commit(&self, shares: &[Share]) -> Result<Vec<Disowned>, StoreError> {
         self.reach().await?;
         let refused = |id: &CampaignId| self.sky.refuses(id);
-        if batch.synced.iter().any(|synced| refused(&synced.campaign.id)) {
+        if shares.iter().flat_map(|share| &share.batch.synced).any(|synced| refused(&synced.campaign.id)) {
             return Err(StoreError::Refused("a value that cannot be stored".into()));
         }
         let after = self.sky.panic_in(StoreCall::Commit);
-        self.memory.commit(run, batch).await?;
-        self.note_commit(run, batch);
+        let disowned = self.memory.commit(shares).await?;
+        let owned = |(index, _): &(usize, &Share)| disowned.iter().all(|d| d.index != *index);
+        let owned = shares.iter().enumerate().filter(owned);
+        owned.for_each(|(_, share)| self.note_commit(&share.run, &share.batch));
         assert!(!after, "the script says so: after a commit");
         if self.sky.loses_the_answer() {
             return Err(StoreError::Unavailable("the connection broke, and who knows".into()));
         }
-        Ok(())
+        Ok(disowned)
     }
 
     async fn forget_nameless(&self, run: &Run) -> Result<u64, StoreError> {
@@ -173,10 +176,10 @@ impl Store for UnsteadyStore {
         self.memory.load_spent(account).await
     }
 
-    async fn save_spent(&self, run: &Run, spent: &Spent) -> Result<(), StoreError> {
+    async fn save_spent(&self, records: &[(Arc<Run>, Spent)]) -> Result<Vec<Disowned>, StoreError> {
         self.sky.panic_in(StoreCall::Record);
         self.reach().await?;
-        self.memory.save_spent(run, spent).await
+        self.memory.save_spent(records).await
     }
 
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError> {

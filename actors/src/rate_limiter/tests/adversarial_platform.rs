@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::{collection, prop_oneof};
@@ -64,7 +66,7 @@ fn plans() -> impl Strategy<Value = Vec<Plan>> {
 
 /// When the platform counted what was sent.
 async fn play(limits: &[RateLimit], longest: Duration, workers: usize, plans: Vec<Plan>) -> Vec<Duration> {
-    let limiter = RateLimiter::new(limits, longest, Jitter::seeded(1), Rc::new(unwatched())).start();
+    let limiter = RateLimiter::new(limits, longest, Jitter::seeded(1), Arc::new(unwatched())).start();
     play_with(&limiter, longest, workers, plans, Duration::ZERO).await
 }
 
@@ -220,7 +222,7 @@ proptest! {
         let counted = in_virtual_time(async {
             let longest = ms(longest);
             let limiter =
-                RateLimiter::new(&configured, longest, Jitter::seeded(1), Rc::new(unwatched())).start();
+                RateLimiter::new(&configured, longest, Jitter::seeded(1), Arc::new(unwatched())).start();
             // It is stated while as many requests as it allows, and no more, are on their way or answered.
             let begun = Instant::now();
             let mut in_flight = vec![];

@@ -5,7 +5,7 @@ use super::*;
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn assuming(limits: &[RateLimit]) -> Addr<RateLimiter> {
-    let limiter = RateLimiter::new(limits, TIMEOUT, Jitter::seeded(1), Rc::new(unwatched()));
+    let limiter = RateLimiter::new(limits, TIMEOUT, Jitter::seeded(1), Arc::new(unwatched()));
     limiter.until_stated(true).start()
 }
 
@@ -125,8 +125,13 @@ fn what_earlier_processes_spent_counts_under_a_limit_that_looks_further_back_tha
 /// A limiter that goes on from this.
 fn after(spent: &Spent, limits: &[RateLimit], assumed: bool) -> Addr<RateLimiter> {
     let limiter =
-        RateLimiter::new(limits, TIMEOUT, Jitter::seeded(1), Rc::new(unwatched())).until_stated(assumed);
-    limiter.with_ledger(Ledger::new(Nobody.start().recipient(), limits, ASKERS), spent).start()
+        RateLimiter::new(limits, TIMEOUT, Jitter::seeded(1), Arc::new(unwatched())).until_stated(assumed);
+    limiter
+        .with_ledger(
+            Ledger::new(Nobody.start().recipient(), crate::testing::nobodys_run(), limits, ASKERS),
+            spent,
+        )
+        .start()
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! What may be sent is recorded beforehand, and yet hardly a request waits for it.
 
 use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use super::*;
 use crate::ledger::KeepSpent;
+use crate::testing::nobodys_run;
 
 /// How long a record takes, of a disk that is slow; a platform's answer takes longer.
 const WRITE: Duration = Duration::from_millis(8);
@@ -21,7 +24,7 @@ impl Actor for SlowKeeper {
 impl Handler<KeepSpent> for SlowKeeper {
     type Result = ResponseFuture<Result<(), crate::ports::StoreError>>;
 
-    fn handle(&mut self, KeepSpent(spent): KeepSpent, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, KeepSpent { spent, .. }: KeepSpent, _: &mut Context<Self>) -> Self::Result {
         self.0.borrow_mut().push((Instant::now(), spent.leased.1));
         Box::pin(async {
             sleep(WRITE).await;
@@ -33,8 +36,8 @@ impl Handler<KeepSpent> for SlowKeeper {
 fn under_lease(limits: &[RateLimit], askers: usize) -> (Addr<RateLimiter>, Records) {
     let records = Records::default();
     let keeper = SlowKeeper(records.clone()).start().recipient();
-    let limiter = RateLimiter::new(limits, TIMEOUT, Jitter::seeded(1), Rc::new(unwatched()));
-    let ledger = Ledger::new(keeper, limits, askers);
+    let limiter = RateLimiter::new(limits, TIMEOUT, Jitter::seeded(1), Arc::new(unwatched()));
+    let ledger = Ledger::new(keeper, nobodys_run(), limits, askers);
     (limiter.with_ledger(ledger, &Spent::default()).start(), records)
 }
 

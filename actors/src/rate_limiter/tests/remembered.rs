@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::ledger::KeepSpent;
+use crate::testing::nobodys_run;
+use std::rc::Rc;
+use std::sync::Arc;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -16,7 +19,7 @@ impl Actor for Keeper {
 impl Handler<KeepSpent> for Keeper {
     type Result = Result<(), crate::ports::StoreError>;
 
-    fn handle(&mut self, KeepSpent(spent): KeepSpent, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, KeepSpent { spent, .. }: KeepSpent, _: &mut Context<Self>) -> Self::Result {
         self.0.borrow_mut().push(spent);
         Ok(())
     }
@@ -25,9 +28,9 @@ impl Handler<KeepSpent> for Keeper {
 fn kept_after(spent: &Spent, limits: &[RateLimit], assumed: bool) -> (Addr<RateLimiter>, Records) {
     let records = Records::default();
     let limiter =
-        RateLimiter::new(limits, TIMEOUT, Jitter::seeded(1), Rc::new(unwatched())).until_stated(assumed);
+        RateLimiter::new(limits, TIMEOUT, Jitter::seeded(1), Arc::new(unwatched())).until_stated(assumed);
     let keeper = Keeper(records.clone()).start().recipient();
-    (limiter.with_ledger(Ledger::new(keeper, limits, ASKERS), spent).start(), records)
+    (limiter.with_ledger(Ledger::new(keeper, nobodys_run(), limits, ASKERS), spent).start(), records)
 }
 
 /// Sends for so long, one after the other, and counts.

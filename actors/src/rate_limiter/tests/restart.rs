@@ -24,7 +24,7 @@ impl Handler<Stumble> for RateLimiter {
 fn who_waited_before_a_panic_is_served_after_the_restart_and_the_log_is_as_it_was() {
     in_virtual_time(async {
         let (supervisor, crashes) = witness();
-        let actor = RateLimiter::new(&[limit(2, MINUTE)], TIMEOUT, Jitter::seeded(1), Rc::new(unwatched()));
+        let actor = RateLimiter::new(&[limit(2, MINUTE)], TIMEOUT, Jitter::seeded(1), Arc::new(unwatched()));
         let (limiter, life) = guard(ActorKind::RateLimiter, RestartIntensity::SINGLETON, supervisor, actor);
         let begun = Instant::now();
         send(&limiter).await;
@@ -50,7 +50,7 @@ fn who_waited_before_a_panic_is_served_after_the_restart_and_the_log_is_as_it_wa
 fn who_waited_only_for_the_timer_is_served_after_a_panic() {
     in_virtual_time(async {
         let (supervisor, _) = witness();
-        let actor = RateLimiter::new(&[limit(1, MINUTE)], TIMEOUT, Jitter::seeded(1), Rc::new(unwatched()));
+        let actor = RateLimiter::new(&[limit(1, MINUTE)], TIMEOUT, Jitter::seeded(1), Arc::new(unwatched()));
         let (limiter, life) = guard(ActorKind::RateLimiter, RestartIntensity::SINGLETON, supervisor, actor);
         let begun = Instant::now();
         send(&limiter).await;
@@ -71,7 +71,7 @@ fn who_asks_a_limiter_that_has_ended_is_told_so() {
     in_virtual_time(async {
         let (supervisor, _) = witness();
         let never = RestartIntensity { max_restarts: 0, ..RestartIntensity::SINGLETON };
-        let actor = RateLimiter::new(&[limit(1, MINUTE)], TIMEOUT, Jitter::seeded(1), Rc::new(unwatched()));
+        let actor = RateLimiter::new(&[limit(1, MINUTE)], TIMEOUT, Jitter::seeded(1), Arc::new(unwatched()));
         let (limiter, _) = guard(ActorKind::RateLimiter, never, supervisor, actor);
         send(&limiter).await;
         let waiting = actix::spawn({

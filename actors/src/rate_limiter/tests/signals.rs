@@ -1,6 +1,8 @@
 //! What the platform says about its limits makes the limiter stricter, and nothing else.
 
 use proptest::prelude::*;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use super::*;
 use crate::quota_signals::Remaining;
@@ -294,7 +296,7 @@ fn a_short_window_that_the_platform_states_does_not_bring_the_less_safe_stamps_t
 #[test]
 fn who_watches_is_told_that_the_platforms_word_is_what_is_waited_for() {
     in_virtual_time(async {
-        let progress = Rc::new(unwatched());
+        let progress = Arc::new(unwatched());
         let watcher = progress.subscribe();
         let limiter = RateLimiter::new(&[], TIMEOUT, Jitter::seeded(1), progress).start();
         let begun = Instant::now();

@@ -1,6 +1,7 @@
 //! Both stamp rules, end to end: how close to the limit they come, against a platform that counts on arrival.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use super::*;
 use crate::lower_bound::lower_bound;

@@ -70,7 +70,6 @@ fn patience_with_a_database_ends_and_nothing_is_tried_any_more() {
         assert!(begun.elapsed() >= DATABASE_PATIENCE);
         assert!(scene.alarms.borrow()[0].0.contains("away (waited for 900 s)"), "{:?}", scene.alarms);
         let tried = scene.sizes().len();
-        scene.keep([2]);
         scene.actor.do_send(Flush);
         sleep(DATABASE_PATIENCE).await;
         assert_eq!((scene.sizes().len(), scene.alarms.borrow().len()), (tried, 1));
@@ -82,7 +81,11 @@ fn a_question_is_asked_again_while_the_database_is_away_and_answered_then() {
     in_virtual_time(async {
         let scene = Scene::new(10, |n| if n < 3 { Fate::Away } else { Fate::Well });
         let (ids, begun) = (vec![CampaignId::from("1")], Instant::now());
-        let answer = scene.actor.send(FindSettled(ids.clone())).await.expect("it is alive");
+        let answer = scene
+            .actor
+            .send(FindSettled { run: nobodys_run(), ids: ids.clone() })
+            .await
+            .expect("it is alive");
         assert_eq!(answer, Ok(ids.into_iter().map(settled).collect()));
         let asked: Vec<u128> =
             scene.store.questions.borrow().iter().map(|at| (*at - begun).as_millis() / 100).collect();
@@ -95,11 +98,13 @@ fn a_question_is_given_up_when_patience_ends_and_at_once_where_someone_has_to_ac
     in_virtual_time(async {
         let scene = Scene::new(10, |_| Fate::Away);
         let begun = Instant::now();
-        let answer = scene.actor.send(FindSettled(vec![])).await.expect("it is alive");
+        let answer =
+            scene.actor.send(FindSettled { run: nobodys_run(), ids: vec![] }).await.expect("it is alive");
         assert_eq!(answer, Err(StoreError::Unavailable("away".into())));
         assert!((DATABASE_PATIENCE..DATABASE_PATIENCE + 2 * BACKOFF_CAP).contains(&begun.elapsed()));
         let scene = Scene::new(10, |_| Fate::Broken);
-        let answer = scene.actor.send(FindSettled(vec![])).await.expect("it is alive");
+        let answer =
+            scene.actor.send(FindSettled { run: nobodys_run(), ids: vec![] }).await.expect("it is alive");
         assert_eq!(answer, Err(StoreError::Broken("broken".into())));
         assert_eq!(scene.store.questions.borrow().len(), 1);
     });
@@ -110,7 +115,7 @@ fn a_question_does_not_keep_commits_waiting() {
     in_virtual_time(async {
         let scene = Scene::new(1, |n| if n < 3 { Fate::Away } else { Fate::Well });
         // The question is the store's first, the commits are counted apart.
-        let question = scene.actor.send(FindSettled(vec![]));
+        let question = scene.actor.send(FindSettled { run: nobodys_run(), ids: vec![] });
         scene.keep([1]);
         sleep(SECOND / 10).await;
         assert_eq!(scene.sizes().len(), 1, "while the question is still open");
@@ -123,14 +128,14 @@ fn of_the_records_that_wait_for_the_database_only_the_newest_is_kept() {
     in_virtual_time(async {
         let scene = Scene::new(1, |n| if n < 6 { Fate::Away } else { Fate::Well });
         let record = |leased| Spent { leased: (SECOND, leased), ..Spent::default() };
-        let old = scene.actor.send(KeepSpent(record(1)));
+        let old = scene.actor.send(KeepSpent { run: nobodys_run(), spent: record(1) });
         // While the first waits for its next attempt, which would come after the second's.
         let new = async {
             sleep(SECOND).await;
-            scene.actor.send(KeepSpent(record(2))).await
+            scene.actor.send(KeepSpent { run: nobodys_run(), spent: record(2) }).await
         };
         let (old, new) = tokio::join!(old, new);
-        assert!(matches!(old, Ok(Err(_))), "{old:?}");
+        assert!(old.is_err(), "it gets no answer: {old:?}");
         assert_eq!(new, Ok(Ok(())));
         sleep(60 * SECOND).await;
         assert_eq!(*scene.store.records.borrow(), [record(2)]);

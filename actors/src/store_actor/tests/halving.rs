@@ -48,7 +48,7 @@ fn a_dead_letter_that_cannot_be_stored_needs_someone() {
     in_virtual_time(async {
         let scene = Scene::with_poison(2, well, [UNSPEAKABLE]);
         scene.keep([1]);
-        scene.actor.do_send(Keep(given_up(UNSPEAKABLE)));
+        scene.actor.do_send(Keep(scene.member.clone(), given_up(UNSPEAKABLE)));
         sleep(SECOND).await;
         assert_eq!((scene.stored(), scene.buried()), ([1].into(), [].into()));
         let tried = scene.sizes().len();
