@@ -174,6 +174,9 @@ pub struct RunArgs {
     /// Start over rather than resume a run that was left unfinished
     #[arg(long)]
     pub fresh: bool,
+    /// Requests of all accounts together that are under way at once [env: CAMPAIGN_SYNC_MAX_IN_FLIGHT] [default: 256]
+    #[arg(long, value_name = "N")]
+    pub max_in_flight: Option<String>,
     /// Do not apply the database migrations first
     #[arg(long)]
     pub no_migrate: bool,

@@ -22,7 +22,7 @@ pub(crate) mod setting;
 mod source;
 mod text;
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,16 +61,18 @@ const LONGEST_MAX_WAIT: Duration = Duration::from_secs(31 * 86_400);
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
 /// Whoever has not answered by then will not.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// More connections than this no process of ours has at once: each needs a file descriptor.
+const MAX_IN_FLIGHT: u32 = 10_000;
 /// Runs that `runs` lists at most: they are read at once.
 const MAX_RUNS: u32 = 10_000;
 
 /// What `run` needs, and `dead-letters replay`.
 #[derive(Clone, Debug)]
 pub struct RunConfig {
-    /// How to reach the platform.
-    pub platform: PlatformConfig,
-    /// How the pipeline works.
-    pub pipeline: PipelineConfig,
+    /// The accounts to sync, at least one, each id once; in the order of the file.
+    pub accounts: Vec<AccountConfig>,
+    /// Requests of all accounts together that are under way at once, 1 to 10,000.
+    pub max_in_flight: NonZeroUsize,
     /// Where the rows are.
     pub database: DatabaseConfig,
     /// What standard output gets.
@@ -79,6 +81,15 @@ pub struct RunConfig {
     pub log: LogConfig,
     /// Whether to apply the migrations first.
     pub migrate: bool,
+}
+
+/// One account: how to reach its platform, and how its pipeline works.
+#[derive(Clone, Debug)]
+pub struct AccountConfig {
+    /// How to reach the platform.
+    pub platform: PlatformConfig,
+    /// How the pipeline works.
+    pub pipeline: PipelineConfig,
 }
 
 /// How one account reaches its platform.
@@ -142,10 +153,8 @@ pub struct LogConfig {
 /// What `check` needs: all that `run` would, validated the same way.
 #[derive(Clone, Debug)]
 pub struct CheckConfig {
-    /// How to reach the platform.
-    pub platform: PlatformConfig,
-    /// How the pipeline would work.
-    pub pipeline: PipelineConfig,
+    /// The accounts that a run would sync.
+    pub accounts: Vec<AccountConfig>,
     /// Where the rows are.
     pub database: DatabaseConfig,
     /// What standard error gets.
@@ -193,17 +202,19 @@ impl RunConfig {
     /// Checks everything, sends nothing.
     pub fn load(args: &RunArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::new(environment);
-        let platform = platform(&mut reader, &args.platform);
-        let pipeline = pipeline(&mut reader, &args.pipeline);
-        let pipeline = pipeline.map(|pipeline| PipelineConfig { fresh: args.fresh, ..pipeline });
+        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, |pipeline| PipelineConfig {
+            fresh: args.fresh,
+            ..pipeline
+        });
+        let max_in_flight = max_in_flight(&mut reader, args.max_in_flight.as_deref());
         let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
         let log = log(&mut reader, &args.log);
         let migrate = !args.no_migrate;
         let config = || {
             Some(Self {
-                platform: platform?,
-                pipeline: pipeline?,
+                accounts: accounts?,
+                max_in_flight: max_in_flight?,
                 database,
                 report: report?,
                 log: log?,
@@ -219,13 +230,12 @@ impl CheckConfig {
     /// Checks everything, sends nothing.
     pub fn load(args: &CheckArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::new(environment);
-        let platform = platform(&mut reader, &args.platform);
-        let pipeline = pipeline(&mut reader, &args.pipeline);
+        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, |pipeline| pipeline);
         let database = database(&mut reader, args.database.database_url.as_deref());
-        // Not needed here, but `run` would trip over it.
-        let _ = report(&mut reader, None);
+        // Not needed here, but `run` would trip over them.
+        let _ = (max_in_flight(&mut reader, None), report(&mut reader, None));
         let log = log(&mut reader, &args.log);
-        let config = || Some(Self { platform: platform?, pipeline: pipeline?, database, log: log? });
+        let config = || Some(Self { accounts: accounts?, database, log: log? });
         let config = config();
         reader.finish(config)
     }
@@ -268,6 +278,24 @@ impl RunsConfig {
         let config = config();
         reader.finish(config)
     }
+}
+
+/// All accounts that are meant, each pipeline as the command wants it.
+fn accounts(
+    reader: &mut Reader<'_>,
+    platform_args: &PlatformArgs,
+    pipeline_args: &PipelineArgs,
+    for_command: impl Fn(PipelineConfig) -> PipelineConfig,
+) -> Option<Vec<AccountConfig>> {
+    let platform = platform(reader, platform_args);
+    let pipeline = pipeline(reader, pipeline_args).map(for_command);
+    Some(vec![AccountConfig { platform: platform?, pipeline: pipeline? }])
+}
+
+fn max_in_flight(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<NonZeroUsize> {
+    let parse = number::from_one_to(MAX_IN_FLIGHT);
+    let number = reader.optional(&setting::MAX_IN_FLIGHT, flag, parse)?;
+    NonZeroUsize::try_from(number).ok()
 }
 
 fn platform(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<PlatformConfig> {

@@ -71,6 +71,9 @@ pub struct ReplayArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: LogArgs,
+    /// Requests of all accounts together that are under way at once [env: CAMPAIGN_SYNC_MAX_IN_FLIGHT] [default: 256]
+    #[arg(long, value_name = "N")]
+    pub max_in_flight: Option<String>,
     /// Do not apply the database migrations first
     #[arg(long)]
     pub no_migrate: bool,

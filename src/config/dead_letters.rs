@@ -7,8 +7,8 @@ use super::problem::{InvalidConfig, Problem};
 use super::reader::Reader;
 use super::setting::{self, dead_letters as s};
 use super::{
-    DatabaseConfig, LogConfig, PipelineConfig, ReportFormat, RunConfig, choice, database, log, number,
-    pipeline, platform, report, text,
+    DatabaseConfig, LogConfig, PipelineConfig, ReportFormat, RunConfig, accounts, choice, database, log,
+    max_in_flight, number, report, text,
 };
 use crate::cli::{DiscardArgs, LetterFilterArgs, ListArgs, ReplayArgs};
 
@@ -90,18 +90,20 @@ impl RunConfig {
     /// Checks everything, sends nothing.
     pub fn for_replay(args: &ReplayArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::new(environment);
-        let platform = platform(&mut reader, &args.platform);
         let filter = filter(&mut reader, &args.filter);
-        let pipeline = pipeline(&mut reader, &args.pipeline);
-        let pipeline = pipeline.map(|pipeline| PipelineConfig { replay: Some(filter), ..pipeline });
+        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, |pipeline| PipelineConfig {
+            replay: Some(filter.clone()),
+            ..pipeline
+        });
+        let max_in_flight = max_in_flight(&mut reader, args.max_in_flight.as_deref());
         let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
         let log = log(&mut reader, &args.log);
         let migrate = !args.no_migrate;
         let config = || {
             Some(Self {
-                platform: platform?,
-                pipeline: pipeline?,
+                accounts: accounts?,
+                max_in_flight: max_in_flight?,
                 database,
                 report: report?,
                 log: log?,

@@ -50,6 +50,8 @@ pub(crate) const BATCH_LINGER: Setting =
     setting("--batch-linger", Some("CAMPAIGN_SYNC_BATCH_LINGER"), Some("200ms"));
 pub(crate) const MAX_WAIT: Setting = setting("--max-wait", Some("CAMPAIGN_SYNC_MAX_WAIT"), Some("15min"));
 pub(crate) const MAX_SHRINK: Setting = setting("--max-shrink", Some("CAMPAIGN_SYNC_MAX_SHRINK"), Some("0.5"));
+pub(crate) const MAX_IN_FLIGHT: Setting =
+    setting("--max-in-flight", Some("CAMPAIGN_SYNC_MAX_IN_FLIGHT"), Some("256"));
 pub(crate) const REPORT: Setting = setting("--report", Some("CAMPAIGN_SYNC_REPORT"), Some("table"));
 /// Its default depends on the terminal.
 pub(crate) const LOG_FORMAT: Setting = setting("--log-format", Some("CAMPAIGN_SYNC_LOG_FORMAT"), None);
@@ -58,7 +60,7 @@ pub(crate) const LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), S
 pub(crate) const DEMO_LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("warn"));
 
 /// All that can stand in the environment and be shown.
-pub(crate) const SETTINGS: [&Setting; 17] = [
+pub(crate) const SETTINGS: [&Setting; 18] = [
     &API_URL,
     &EMAIL,
     &ACCOUNT,
@@ -73,6 +75,7 @@ pub(crate) const SETTINGS: [&Setting; 17] = [
     &BATCH_LINGER,
     &MAX_WAIT,
     &MAX_SHRINK,
+    &MAX_IN_FLIGHT,
     &REPORT,
     &LOG_FORMAT,
     &LOG_LEVEL,
