@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{DatabaseArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs};
+use super::{DatabaseArgs, FileArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs};
 
 /// What to do with dead letters.
 #[derive(Subcommand)]
@@ -35,6 +35,9 @@ pub struct ListArgs {
     pub account: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub file: FileArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub filter: LetterFilterArgs,
     /// How many, the newest failure first [default: 100]
     #[arg(long, value_name = "N")]
@@ -55,6 +58,9 @@ pub struct ListArgs {
 pub struct ReplayArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub file: FileArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub filter: LetterFilterArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
@@ -87,6 +93,9 @@ pub struct DiscardArgs {
     pub account: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub file: FileArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub filter: LetterFilterArgs,
     /// All of every account
     #[arg(long, conflicts_with_all = ["account", "campaign", "class"])]

@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod any_file;
+mod file;
 mod mock_platform;
 mod plan;
 mod secrets;
@@ -218,7 +220,7 @@ fn all_that_is_wrong_is_reported_at_once_with_its_source_value_and_range() {
             .unwrap_err();
     let wanted = [
         "unknown setting (environment variable CAMPAIGN_SYNC_BATCH_LINGERS); did you mean CAMPAIGN_SYNC_BATCH_LINGER?",
-        r#"--api-url must be an https URL, unless its host is loopback or --allow-http is given, not "http://ads.example.com" (flag --api-url)"#,
+        r#"--api-url must be an https URL, unless its host is loopback or http is allowed (--allow-http, allow_http = true), not "http://ads.example.com" (flag --api-url)"#,
         r#"--concurrency must be a whole number from 1 to 1024, not "0" (flag --concurrency)"#,
         r#"--page-size must be a whole number from 1 to 10000, not "many" (environment variable CAMPAIGN_SYNC_PAGE_SIZE)"#,
         r#"--rate-limit must be auto, for what the platform states, or N/WINDOW such as 10/60s, 600/1m or 1000/1d, up to 16 of them by commas, or none (N from 1 to 1000000, WINDOW from 10ms to 31d), not "10" (flag --rate-limit)"#,
