@@ -1,9 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod any_file;
+mod example;
 mod file;
 mod mock_platform;
 mod plan;
+mod schema;
 mod secrets;
 
 use std::ffi::OsString;

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::file::{Written, ids};
+use super::schema::problems_by_schema;
 use super::*;
 
 const SECRET: &str = "s3cret";
@@ -161,7 +162,9 @@ proptest! {
 
     #[test]
     fn a_file_of_right_values_is_loaded_as_it_stands(file in any_file()) {
-        let config = Written::new(&file.lines().join("\n")).run("", &VARIABLES).unwrap();
+        let text = file.lines().join("\n");
+        prop_assert_eq!(problems_by_schema(&text), [] as [String; 0]);
+        let config = Written::new(&text).run("", &VARIABLES).unwrap();
         prop_assert_eq!(ids(&config), (0..file.accounts.len()).map(|n| format!("a{n}")).collect::<Vec<_>>());
         for (stated, account) in file.accounts.into_iter().zip(&config.accounts) {
             stated.or(&file.top).assert_is(account);

@@ -17,7 +17,7 @@ impl Written {
         Self { folder }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.folder.path().join("c.toml")
     }
 
