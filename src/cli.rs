@@ -21,7 +21,8 @@ pub struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Settings come from the flag, then the environment, then a .env file in the working directory, then the default.
+Settings come from the flag, then the environment, then a .env file in the working directory, then the configuration
+file, then the default.
 Secrets are never flags, because flags show in process lists:
   AD_PLATFORM_PASSWORD or AD_PLATFORM_PASSWORD_FILE   the platform's password, or a file that holds it
   DATABASE_URL or DATABASE_URL_FILE                   the database, or a file that holds its URL
@@ -60,6 +61,14 @@ pub enum Command {
     MockPlatform(MockPlatformArgs),
 }
 
+/// Which configuration file.
+#[derive(Args, Default)]
+pub struct FileArgs {
+    /// TOML file of accounts and defaults [env: CAMPAIGN_SYNC_CONFIG] [default: campaign-sync.toml where it exists]
+    #[arg(long, value_name = "PATH")]
+    pub config: Option<String>,
+}
+
 /// How to reach the platform.
 #[derive(Args, Default)]
 pub struct PlatformArgs {
@@ -69,9 +78,10 @@ pub struct PlatformArgs {
     /// Login of the platform [env: AD_PLATFORM_EMAIL]
     #[arg(long)]
     pub email: Option<String>,
-    /// Account to sync, sent as x-client-id [env: CAMPAIGN_SYNC_ACCOUNT] [default: default]
+    /// Account to sync, sent as x-client-id; with [[accounts]] in the configuration file one of those, repeatable, else all
+    /// [env: CAMPAIGN_SYNC_ACCOUNT] [default: default]
     #[arg(long, value_name = "ID")]
-    pub account: Option<String>,
+    pub account: Vec<String>,
     /// Limit of one attempt, connect to last byte [env: CAMPAIGN_SYNC_REQUEST_TIMEOUT] [default: 10s]
     #[arg(long, value_name = "DURATION")]
     pub request_timeout: Option<String>,
@@ -158,6 +168,9 @@ pub struct LogArgs {
 pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub file: FileArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub platform: PlatformArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
@@ -174,6 +187,9 @@ pub struct RunArgs {
     /// Start over rather than resume a run that was left unfinished
     #[arg(long)]
     pub fresh: bool,
+    /// Requests of all accounts together that are under way at once [env: CAMPAIGN_SYNC_MAX_IN_FLIGHT] [default: 256]
+    #[arg(long, value_name = "N")]
+    pub max_in_flight: Option<String>,
     /// Do not apply the database migrations first
     #[arg(long)]
     pub no_migrate: bool,
@@ -196,6 +212,9 @@ pub struct PlanArgs {
     pub every: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub file: FileArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub platform: PlatformArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
@@ -216,6 +235,9 @@ pub struct PlanArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub file: FileArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub platform: PlatformArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
@@ -247,6 +269,9 @@ pub struct DemoArgs {
 pub struct MigrateArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub file: FileArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub database: DatabaseArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
@@ -264,6 +289,9 @@ pub struct RunsArgs {
     pub limit: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub file: FileArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub database: DatabaseArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]

@@ -1,9 +1,10 @@
-//! Configuration: from flags, environment and `.env` to values that cannot be wrong, a struct per command.
+//! Configuration: from flags, environment, `.env` and the configuration file to values that cannot be wrong, a struct per command.
 //!
 //! Its promise: a configuration that is returned needs no further check; else all that is wrong is reported at
 //! once, each thing with its name, its source, its value (never a secret) and what is allowed. Nothing else
 //! reads a setting from the environment.
 
+mod account;
 mod api_url;
 mod bounded;
 mod choice;
@@ -11,6 +12,8 @@ mod dead_letters;
 mod duration;
 mod environment;
 mod faults;
+mod file;
+mod likeness;
 mod mock_platform;
 mod number;
 mod plan;
@@ -18,11 +21,12 @@ mod problem;
 mod rate_limit;
 mod reader;
 mod retry;
+mod secret_command;
 pub(crate) mod setting;
 mod source;
 mod text;
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,7 +38,7 @@ use actors::settings::{BatchLimits, Concurrency};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, PipelineArgs, PlatformArgs, RunArgs, RunsArgs};
+use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, RunArgs, RunsArgs};
 use crate::store::DatabaseUrl;
 
 pub use choice::{LogFormat, RateLimitHeaders, ReportFormat, RetryHint};
@@ -47,30 +51,19 @@ pub use problem::{InvalidConfig, Problem};
 pub use rate_limit::RateLimits;
 pub use source::Source;
 
+use account::{accounts, concurrency};
 use reader::Reader;
 
-/// More campaigns than this would not fit the bound of a page's body.
-const MAX_PAGE_SIZE: u32 = 10_000;
-/// With backoffs of 20 s, more attempts than this would wait for half an hour.
-const MAX_ATTEMPTS: u32 = 100;
-/// A wait of less is what any limit makes.
-const SHORTEST_MAX_WAIT: Duration = Duration::from_secs(1);
-/// The longest window.
-const LONGEST_MAX_WAIT: Duration = Duration::from_secs(31 * 86_400);
-/// Within a shorter time not even loopback answers reliably.
-const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
-/// Whoever has not answered by then will not.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
 /// Runs that `runs` lists at most: they are read at once.
 const MAX_RUNS: u32 = 10_000;
 
 /// What `run` needs, and `dead-letters replay`.
 #[derive(Clone, Debug)]
 pub struct RunConfig {
-    /// How to reach the platform.
-    pub platform: PlatformConfig,
-    /// How the pipeline works.
-    pub pipeline: PipelineConfig,
+    /// The accounts to sync, at least one, each id once; in the order of the file.
+    pub accounts: Vec<AccountConfig>,
+    /// Requests of all accounts together that are under way at once, 1 to 10,000.
+    pub max_in_flight: NonZeroUsize,
     /// Where the rows are.
     pub database: DatabaseConfig,
     /// What standard output gets.
@@ -79,6 +72,15 @@ pub struct RunConfig {
     pub log: LogConfig,
     /// Whether to apply the migrations first.
     pub migrate: bool,
+}
+
+/// One account: how to reach its platform, and how its pipeline works.
+#[derive(Clone, Debug)]
+pub struct AccountConfig {
+    /// How to reach the platform.
+    pub platform: PlatformConfig,
+    /// How the pipeline works.
+    pub pipeline: PipelineConfig,
 }
 
 /// How one account reaches its platform.
@@ -142,10 +144,8 @@ pub struct LogConfig {
 /// What `check` needs: all that `run` would, validated the same way.
 #[derive(Clone, Debug)]
 pub struct CheckConfig {
-    /// How to reach the platform.
-    pub platform: PlatformConfig,
-    /// How the pipeline would work.
-    pub pipeline: PipelineConfig,
+    /// The accounts that a run would sync.
+    pub accounts: Vec<AccountConfig>,
     /// Where the rows are.
     pub database: DatabaseConfig,
     /// What standard error gets.
@@ -192,18 +192,20 @@ pub struct RunsConfig {
 impl RunConfig {
     /// Checks everything, sends nothing.
     pub fn load(args: &RunArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
-        let mut reader = Reader::new(environment);
-        let platform = platform(&mut reader, &args.platform);
-        let pipeline = pipeline(&mut reader, &args.pipeline);
-        let pipeline = pipeline.map(|pipeline| PipelineConfig { fresh: args.fresh, ..pipeline });
+        let mut reader = Reader::with_file(environment, args.file.config.as_deref());
+        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, |pipeline| PipelineConfig {
+            fresh: args.fresh,
+            ..pipeline
+        });
+        let max_in_flight = max_in_flight(&mut reader, args.max_in_flight.as_deref());
         let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
         let log = log(&mut reader, &args.log);
         let migrate = !args.no_migrate;
         let config = || {
             Some(Self {
-                platform: platform?,
-                pipeline: pipeline?,
+                accounts: accounts?,
+                max_in_flight: max_in_flight?,
                 database,
                 report: report?,
                 log: log?,
@@ -218,14 +220,13 @@ impl RunConfig {
 impl CheckConfig {
     /// Checks everything, sends nothing.
     pub fn load(args: &CheckArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
-        let mut reader = Reader::new(environment);
-        let platform = platform(&mut reader, &args.platform);
-        let pipeline = pipeline(&mut reader, &args.pipeline);
+        let mut reader = Reader::with_file(environment, args.file.config.as_deref());
+        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, |pipeline| pipeline);
         let database = database(&mut reader, args.database.database_url.as_deref());
-        // Not needed here, but `run` would trip over it.
-        let _ = report(&mut reader, None);
+        // Not needed here, but `run` would trip over them.
+        let _ = (max_in_flight(&mut reader, None), report(&mut reader, None));
         let log = log(&mut reader, &args.log);
-        let config = || Some(Self { platform: platform?, pipeline: pipeline?, database, log: log? });
+        let config = || Some(Self { accounts: accounts?, database, log: log? });
         let config = config();
         reader.finish(config)
     }
@@ -248,7 +249,7 @@ impl DemoConfig {
 impl MigrateConfig {
     /// Checks what concerns the database.
     pub fn load(args: &MigrateArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
-        let mut reader = Reader::new(environment);
+        let mut reader = Reader::with_file(environment, args.file.config.as_deref());
         let database = database(&mut reader, args.database.database_url.as_deref());
         let log = log(&mut reader, &args.log);
         reader.finish(log.map(|log| Self { database, log }))
@@ -258,7 +259,7 @@ impl MigrateConfig {
 impl RunsConfig {
     /// Checks what concerns the list of runs. The account is a filter here, so only its flag counts.
     pub fn load(args: &RunsArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
-        let mut reader = Reader::new(environment);
+        let mut reader = Reader::with_file(environment, args.file.config.as_deref());
         let account = reader.optional(&setting::ACCOUNT_FILTER, args.account.as_deref(), text::account);
         let limit = reader.optional(&setting::LIMIT, args.limit.as_deref(), number::whole_u32(1..=MAX_RUNS));
         let database = database(&mut reader, args.database.database_url.as_deref());
@@ -270,83 +271,9 @@ impl RunsConfig {
     }
 }
 
-fn platform(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<PlatformConfig> {
-    let api_url =
-        reader.required(&setting::API_URL, args.api_url.as_deref(), api_url::parse(args.allow_http));
-    let email = reader.required(&setting::EMAIL, args.email.as_deref(), text::email);
-    let password = reader.required_secret(&setting::PASSWORD, text::password);
-    let account = account(reader, args);
-    let request_timeout = request_timeout(reader, args);
-    Some(PlatformConfig {
-        api_url: api_url?,
-        account: account?,
-        email: email?,
-        password: password?,
-        request_timeout: request_timeout?,
-    })
-}
-
-fn account(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<AccountId> {
-    reader.optional(&setting::ACCOUNT, args.account.as_deref(), text::account)
-}
-
-fn request_timeout(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<Duration> {
-    let timeout = duration::within(SHORTEST_TIMEOUT..=LONGEST_TIMEOUT);
-    reader.optional(&setting::REQUEST_TIMEOUT, args.request_timeout.as_deref(), timeout)
-}
-
-fn pipeline(reader: &mut Reader<'_>, args: &PipelineArgs) -> Option<PipelineConfig> {
-    let concurrency = concurrency(reader, args.concurrency.as_deref());
-    let page_size = number::from_one_to(MAX_PAGE_SIZE);
-    let page_size = reader.optional(&setting::PAGE_SIZE, args.page_size.as_deref(), page_size);
-    let rate_limits = rate_limits(reader, &setting::RATE_LIMIT, &args.rate_limit, rate_limit::parse_or_auto);
-    let max_attempts = number::from_one_to(MAX_ATTEMPTS);
-    let max_attempts = reader.optional(&setting::MAX_ATTEMPTS, args.max_attempts.as_deref(), max_attempts);
-    let retry = retry(reader, &args.retry, max_attempts);
-    let retry_budget =
-        reader.optional(&setting::RETRY_BUDGET, args.retry_budget.as_deref(), bounded::retry_budget);
-    let batch_size = reader.optional(&setting::BATCH_SIZE, args.batch_size.as_deref(), bounded::batch_size);
-    let batch_linger =
-        reader.optional(&setting::BATCH_LINGER, args.batch_linger.as_deref(), bounded::batch_linger);
-    let max_wait = duration::within(SHORTEST_MAX_WAIT..=LONGEST_MAX_WAIT);
-    let max_wait = reader.optional(&setting::MAX_WAIT, args.max_wait.as_deref(), max_wait);
-    let max_shrink = reader.optional(&setting::MAX_SHRINK, args.max_shrink.as_deref(), bounded::max_shrink);
-    Some(PipelineConfig {
-        concurrency: concurrency?,
-        page_size: page_size?,
-        rate_limits: rate_limits?,
-        retry: retry?,
-        retry_budget: retry_budget?,
-        batch: bounded::batch(batch_size?, batch_linger?),
-        max_wait: max_wait?,
-        max_shrink: max_shrink?,
-        fresh: false,
-        replay: None,
-    })
-}
-
-fn concurrency(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<Concurrency> {
-    reader.optional(&setting::CONCURRENCY, flag, bounded::concurrency)
-}
-
-/// The flag may be repeated: the same as by commas.
-fn rate_limits<T>(
-    reader: &mut Reader<'_>,
-    setting: &setting::Setting,
-    flags: &[String],
-    parse: impl Fn(&str) -> Result<T, problem::Refusal>,
-) -> Option<T> {
-    let joined = (!flags.is_empty()).then(|| flags.join(","));
-    reader.optional(setting, joined.as_deref(), parse)
-}
-
-/// The flag may be repeated: the same as by commas.
-fn retry(reader: &mut Reader<'_>, flags: &[String], max_attempts: Option<NonZeroU32>) -> Option<RetryPolicy> {
-    // Beside a bound that is wrong itself, whatever any bound could allow is right.
-    let max_attempts = max_attempts.or(NonZeroU32::new(MAX_ATTEMPTS))?;
-    let joined = (!flags.is_empty()).then(|| flags.join(","));
-    let policy = reader.optional(&setting::RETRY, joined.as_deref(), retry::parse(max_attempts));
-    Some(policy.unwrap_or(RetryPolicy { max_attempts, ..RetryPolicy::default() }))
+fn max_in_flight(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<NonZeroUsize> {
+    let number = reader.optional(&setting::MAX_IN_FLIGHT, flag, bounded::max_in_flight)?;
+    NonZeroUsize::try_from(number).ok()
 }
 
 fn database(reader: &mut Reader<'_>, flag: Option<&str>) -> DatabaseConfig {

@@ -30,63 +30,64 @@ fn main() -> ExitCode {
 async fn run(command: Command, stderr: &StandardError) -> anyhow::Result<ExitCode> {
     let environment = Environment::of_process();
     let by_terminal = || if io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
-    let log = |log: &LogConfig, default: LogFormat| {
+    // After the settings are read, whose secrets may be the output of commands: until then a signal ends the program at once.
+    // Before anything else is started: whoever stops the program early leaves no server behind.
+    let begin = |log: &LogConfig, default: LogFormat| {
         let format = log.format.unwrap_or(default);
-        telemetry::start(format, &log.level, stderr).map(|()| format)
+        telemetry::start(format, &log.level, stderr)?;
+        Shutdown::listen().context("cannot listen for signals").map(|shutdown| (format, shutdown))
     };
-    // Before anything is started: whoever stops the program early leaves no server behind.
-    let shutdown = Shutdown::listen().context("cannot listen for signals")?;
     let interrupted = || Ok(ExitCode::from(INTERRUPTED));
     match command {
         Command::Demo(args) => {
             let config = config::DemoConfig::load(&args, &environment)?;
             // A demo is for people, whether or not its output is piped.
-            let format = log(&config.log, LogFormat::Pretty)?;
+            let (format, shutdown) = begin(&config.log, LogFormat::Pretty)?;
             commands::demo::run(config, format, stderr.clone(), shutdown).await
         }
         Command::Run(args) => {
             let config = config::RunConfig::load(&args, &environment)?;
-            let format = log(&config.log, by_terminal())?;
+            let (format, shutdown) = begin(&config.log, by_terminal())?;
             commands::run::run(config, format, stderr.clone(), shutdown).await
         }
         Command::Plan(args) => {
             let config = config::PlanConfig::load(&args, &environment)?;
-            log(&config.log, by_terminal())?;
+            let (_, shutdown) = begin(&config.log, by_terminal())?;
             shutdown.or(commands::plan::run(config)).await.unwrap_or_else(interrupted)
         }
         Command::Check(args) => {
             let config = config::CheckConfig::load(&args, &environment)?;
-            log(&config.log, by_terminal())?;
+            let (_, shutdown) = begin(&config.log, by_terminal())?;
             shutdown.or(commands::check::run(config)).await.unwrap_or_else(interrupted)
         }
         Command::Migrate(args) => {
             let config = config::MigrateConfig::load(&args, &environment)?;
-            log(&config.log, by_terminal())?;
+            let (_, shutdown) = begin(&config.log, by_terminal())?;
             shutdown.or(commands::migrate::run(config)).await.unwrap_or_else(interrupted)
         }
         Command::Runs(args) => {
             let config = config::RunsConfig::load(&args, &environment)?;
-            log(&config.log, by_terminal())?;
+            let (_, shutdown) = begin(&config.log, by_terminal())?;
             shutdown.or(commands::runs::run(config)).await.unwrap_or_else(interrupted)
         }
         Command::DeadLetters(DeadLettersCommand::List(args)) => {
             let config = config::ListConfig::load(&args, &environment)?;
-            log(&config.log, by_terminal())?;
+            let (_, shutdown) = begin(&config.log, by_terminal())?;
             shutdown.or(commands::dead_letters::list(config)).await.unwrap_or_else(interrupted)
         }
         Command::DeadLetters(DeadLettersCommand::Replay(args)) => {
             let config = config::RunConfig::for_replay(&args, &environment)?;
-            let format = log(&config.log, by_terminal())?;
+            let (format, shutdown) = begin(&config.log, by_terminal())?;
             commands::run::run(config, format, stderr.clone(), shutdown).await
         }
         Command::DeadLetters(DeadLettersCommand::Discard(args)) => {
             let config = config::DiscardConfig::load(&args, &environment)?;
-            log(&config.log, by_terminal())?;
+            let (_, shutdown) = begin(&config.log, by_terminal())?;
             shutdown.or(commands::dead_letters::discard(config)).await.unwrap_or_else(interrupted)
         }
         Command::MockPlatform(args) => {
             let config = config::MockPlatformConfig::load(&args, &environment)?;
-            log(&config.log, by_terminal())?;
+            let (_, shutdown) = begin(&config.log, by_terminal())?;
             commands::mock_platform::run(config, shutdown).await
         }
     }

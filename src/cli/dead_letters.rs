@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{DatabaseArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs};
+use super::{DatabaseArgs, FileArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs};
 
 /// What to do with dead letters.
 #[derive(Subcommand)]
@@ -35,6 +35,9 @@ pub struct ListArgs {
     pub account: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub file: FileArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub filter: LetterFilterArgs,
     /// How many, the newest failure first [default: 100]
     #[arg(long, value_name = "N")]
@@ -55,6 +58,9 @@ pub struct ListArgs {
 pub struct ReplayArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub file: FileArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub filter: LetterFilterArgs,
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
@@ -71,6 +77,9 @@ pub struct ReplayArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: LogArgs,
+    /// Requests of all accounts together that are under way at once [env: CAMPAIGN_SYNC_MAX_IN_FLIGHT] [default: 256]
+    #[arg(long, value_name = "N")]
+    pub max_in_flight: Option<String>,
     /// Do not apply the database migrations first
     #[arg(long)]
     pub no_migrate: bool,
@@ -84,6 +93,9 @@ pub struct DiscardArgs {
     pub account: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub file: FileArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
     pub filter: LetterFilterArgs,
     /// All of every account
     #[arg(long, conflicts_with_all = ["account", "campaign", "class"])]

@@ -10,14 +10,16 @@ use actors::retry_policy::RetryPolicy;
 use comfy_table::{Table, presets};
 
 use super::sync::client;
-use crate::config::CheckConfig;
+use crate::config::{CheckConfig, PlatformConfig};
 use crate::private_postgres::PrivatePostgres;
 use crate::store::{DatabaseUrl, PgStore};
 
 /// Exit code 0 where everything is in order, else 1. A wrong configuration does not come this far.
 pub async fn run(config: CheckConfig) -> anyhow::Result<ExitCode> {
     let mut findings = vec![("configuration", Ok("valid".to_owned()))];
-    findings.push(("credentials", credentials(&config).await));
+    for account in &config.accounts {
+        findings.push(("credentials", credentials(&account.platform).await));
+    }
     findings.extend(match &config.database.url {
         Some(url) => database(url).await,
         None => vec![("database", private_postgres())],
@@ -42,8 +44,7 @@ const ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).expect("3 is not zero");
 
 type Finding = Result<String, String>;
 
-async fn credentials(config: &CheckConfig) -> Finding {
-    let platform = &config.platform;
+async fn credentials(platform: &PlatformConfig) -> Finding {
     let client = client(platform, 1).map_err(|error| error.to_string())?;
     let retry = RetryPolicy { max_attempts: ATTEMPTS, ..RetryPolicy::default() };
     actors::check_credentials(Rc::new(client), retry).await?;

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::sync::sync;
-use crate::config::{LogFormat, RunConfig};
+use crate::config::{AccountConfig, LogFormat, RunConfig};
 use crate::database::{self, Database};
 use crate::report;
 use crate::shutdown::{INTERRUPTED, Shutdown};
@@ -30,7 +30,8 @@ pub async fn run(
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let database = database?;
-    let (platform, pipeline) = (&config.platform, &config.pipeline);
+    // One account for now.
+    let AccountConfig { platform, pipeline } = &config.accounts[0];
     let report = sync(platform, pipeline, database.store.clone(), log_format, stderr, shutdown).await?;
     report::print(&report, config.report);
     database.close().await;

@@ -22,7 +22,9 @@ pub(super) fn parse(allow_http: bool) -> impl Fn(&str) -> Result<Url, Refusal> {
             return Err(refuse("a URL without query (?) or fragment (#)"));
         }
         if url.scheme() == "http" && !allow_http && !is_loopback(&url) {
-            return Err(refuse("an https URL, unless its host is loopback or --allow-http is given"));
+            return Err(refuse(
+                "an https URL, unless its host is loopback or http is allowed (--allow-http, allow_http = true)",
+            ));
         }
         Ok(url)
     }

@@ -1,6 +1,7 @@
 //! Texts -> the pipeline's own settings. What is allowed is decided by their constructors; here stands only how it is
 //! said to a user.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use actors::max_shrink::MaxShrink;
@@ -10,6 +11,51 @@ use actors::settings::{BatchLimits, Concurrency};
 use super::duration;
 use super::number;
 use super::problem::Refusal;
+
+/// More campaigns than this would not fit the bound of a page's body.
+const MAX_PAGE_SIZE: u32 = 10_000;
+/// With backoffs of 20 s, more attempts than this would wait for half an hour.
+const MAX_ATTEMPTS: u32 = 100;
+/// A wait of less is what any limit makes.
+const SHORTEST_MAX_WAIT: Duration = Duration::from_secs(1);
+/// The longest window.
+const LONGEST_MAX_WAIT: Duration = Duration::from_secs(31 * 86_400);
+/// Within a shorter time not even loopback answers reliably.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
+/// Whoever has not answered by then will not.
+pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// More connections than this no process of ours has at once: each needs a file descriptor.
+const MAX_IN_FLIGHT: u32 = 10_000;
+
+/// Campaigns to ask for with each page.
+pub(super) fn page_size(text: &str) -> Result<NonZeroU32, Refusal> {
+    number::from_one_to(MAX_PAGE_SIZE)(text)
+}
+
+/// Attempts of one request.
+pub(super) fn max_attempts(text: &str) -> Result<NonZeroU32, Refusal> {
+    number::from_one_to(MAX_ATTEMPTS)(text)
+}
+
+/// Whatever any number of attempts could allow.
+pub(super) fn most_attempts() -> NonZeroU32 {
+    NonZeroU32::new(MAX_ATTEMPTS).expect("it is not zero")
+}
+
+/// Of one attempt.
+pub(super) fn request_timeout(text: &str) -> Result<Duration, Refusal> {
+    duration::within(SHORTEST_TIMEOUT..=LONGEST_TIMEOUT)(text)
+}
+
+/// The longest that a run is kept waiting.
+pub(super) fn max_wait(text: &str) -> Result<Duration, Refusal> {
+    duration::within(SHORTEST_MAX_WAIT..=LONGEST_MAX_WAIT)(text)
+}
+
+/// Requests of all accounts that are under way at once.
+pub(super) fn max_in_flight(text: &str) -> Result<NonZeroU32, Refusal> {
+    number::from_one_to(MAX_IN_FLIGHT)(text)
+}
 
 /// A number of sync actors.
 pub(super) fn concurrency(text: &str) -> Result<Concurrency, Refusal> {

@@ -37,6 +37,11 @@ pub(super) fn report(text: &str) -> Result<ReportFormat, Refusal> {
     one_of(&[("table", ReportFormat::Table), ("json", ReportFormat::Json)], text)
 }
 
+/// A switch, as a file has it.
+pub(super) fn switch(text: &str) -> Result<(), Refusal> {
+    one_of(&[("true", ()), ("false", ())], text)
+}
+
 pub(super) fn failure_class(text: &str) -> Result<FailureClass, Refusal> {
     one_of(&FailureClass::ALL.map(|class| (class.as_str(), class)), text)
 }

@@ -7,8 +7,8 @@ use super::problem::{InvalidConfig, Problem};
 use super::reader::Reader;
 use super::setting::{self, dead_letters as s};
 use super::{
-    DatabaseConfig, LogConfig, PipelineConfig, ReportFormat, RunConfig, choice, database, log, number,
-    pipeline, platform, report, text,
+    DatabaseConfig, LogConfig, PipelineConfig, ReportFormat, RunConfig, accounts, choice, database, log,
+    max_in_flight, number, report, text,
 };
 use crate::cli::{DiscardArgs, LetterFilterArgs, ListArgs, ReplayArgs};
 
@@ -50,7 +50,7 @@ pub struct DiscardConfig {
 impl ListConfig {
     /// Checks what concerns the list.
     pub fn load(args: &ListArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
-        let mut reader = Reader::new(environment);
+        let mut reader = Reader::with_file(environment, args.file.config.as_deref());
         let account = reader.optional(&setting::ACCOUNT_FILTER, args.account.as_deref(), text::account);
         let filter = filter(&mut reader, &args.filter);
         let limit = reader.optional(&s::LIMIT, args.limit.as_deref(), number::whole_u32(1..=MAX_LISTED));
@@ -66,7 +66,7 @@ impl ListConfig {
 impl DiscardConfig {
     /// Checks what concerns the deletion. What is meant has to be said: all of it, too.
     pub fn load(args: &DiscardArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
-        let mut reader = Reader::new(environment);
+        let mut reader = Reader::with_file(environment, args.file.config.as_deref());
         let account = reader.optional(&setting::ACCOUNT_FILTER, args.account.as_deref(), text::account);
         if !args.all
             && args.account.is_none()
@@ -74,7 +74,7 @@ impl DiscardConfig {
             && args.filter.class.is_empty()
         {
             let ways = "give --account, --campaign or --class, or --all for every dead letter".to_owned();
-            reader.refuse(Problem::Missing { setting: "a filter".to_owned(), ways });
+            reader.refuse(Problem::Missing { setting: "a filter".to_owned(), at: None, ways });
         }
         let filter = filter(&mut reader, &args.filter);
         let database = database(&mut reader, args.database.database_url.as_deref());
@@ -89,19 +89,21 @@ impl DiscardConfig {
 impl RunConfig {
     /// Checks everything, sends nothing.
     pub fn for_replay(args: &ReplayArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
-        let mut reader = Reader::new(environment);
-        let platform = platform(&mut reader, &args.platform);
+        let mut reader = Reader::with_file(environment, args.file.config.as_deref());
         let filter = filter(&mut reader, &args.filter);
-        let pipeline = pipeline(&mut reader, &args.pipeline);
-        let pipeline = pipeline.map(|pipeline| PipelineConfig { replay: Some(filter), ..pipeline });
+        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, |pipeline| PipelineConfig {
+            replay: Some(filter.clone()),
+            ..pipeline
+        });
+        let max_in_flight = max_in_flight(&mut reader, args.max_in_flight.as_deref());
         let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
         let log = log(&mut reader, &args.log);
         let migrate = !args.no_migrate;
         let config = || {
             Some(Self {
-                platform: platform?,
-                pipeline: pipeline?,
+                accounts: accounts?,
+                max_in_flight: max_in_flight?,
                 database,
                 report: report?,
                 log: log?,

@@ -1,13 +1,15 @@
 //! The environment and the `.env` file as values. This is the only place that reads either; the process's own
 //! environment is never changed.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::private_postgres::default_directory;
 
+use super::likeness;
 use super::problem::Problem;
 use super::setting;
 use super::source::{Found, Source};
@@ -16,16 +18,18 @@ use super::source::{Found, Source};
 const OUR_PREFIXES: [&str; 2] = ["CAMPAIGN_SYNC_", "AD_PLATFORM_"];
 /// Some dozens of lines; a larger file is not what it is taken for.
 const MAX_DOT_ENV_BYTES: u64 = 1024 * 1024;
-/// Below this likeness (0 to 1) a suggestion would only confuse.
-const LIKENESS: f64 = 0.7;
+/// The configuration file of the working directory.
+const DEFAULT_FILE: &str = "campaign-sync.toml";
 
-/// The variables that settings are read from. It has no `Debug`: it holds secrets.
+/// The variables that settings are read from, and those that a configuration file names for its secrets. It has no `Debug`: it holds secrets.
 pub struct Environment {
     real: Vec<Found>,
     dot_env: Vec<Found>,
     problems: Vec<Problem>,
     /// `XDG_DATA_HOME` and `HOME`.
     data_homes: [Option<OsString>; 2],
+    /// The working directory's configuration file, where there is one.
+    default_file: Option<&'static str>,
 }
 
 impl Environment {
@@ -37,23 +41,30 @@ impl Environment {
         };
         let mut environment = Self::new(std::env::vars_os(), text.as_deref());
         environment.problems.extend(problem);
+        environment.default_file = Path::new(DEFAULT_FILE).exists().then_some(DEFAULT_FILE);
         environment
     }
 
     /// These variables, and a `.env` file of this text. Of one name set twice in the file, the first counts.
     pub fn new(real: impl IntoIterator<Item = (OsString, OsString)>, dot_env: Option<&str>) -> Self {
-        let mut environment =
-            Self { real: Vec::new(), dot_env: Vec::new(), problems: Vec::new(), data_homes: [None, None] };
+        let mut environment = Self {
+            real: Vec::new(),
+            dot_env: Vec::new(),
+            problems: Vec::new(),
+            data_homes: [None, None],
+            default_file: None,
+        };
         for (name, value) in real {
             match name.to_str() {
                 Some("XDG_DATA_HOME") => environment.data_homes[0] = Some(value.clone()),
                 Some("HOME") => environment.data_homes[1] = Some(value.clone()),
                 _ => {}
             }
-            let Some(name) = name.to_str().filter(|name| is_ours(name)) else { continue };
+            let Some(name) = name.to_str() else { continue };
             let source = Source::Environment(name.to_owned());
             match value.into_string() {
                 Ok(value) => environment.real.push(Found { value, source }),
+                Err(_) if !is_ours(name) => {}
                 Err(_) => environment.problems.push(Problem::Wrong {
                     setting: name.to_owned(),
                     at: source,
@@ -71,11 +82,10 @@ impl Environment {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for entry in dotenvy::from_read_iter(text.as_bytes()) {
             match entry {
-                Ok((variable, value)) if is_ours(&variable) => {
+                Ok((variable, value)) => {
                     let line = line_of(text, &variable);
                     self.dot_env.push(Found { value, source: Source::DotEnv { variable, line } });
                 }
-                Ok(_) => {}
                 // The library's own message quotes the line, which may hold a secret.
                 Err(error) => self.problems.push(Problem::File {
                     path: ".env".to_owned(),
@@ -90,6 +100,11 @@ impl Environment {
     pub(super) fn private_postgres_directory(&self) -> Option<PathBuf> {
         let [xdg_data_home, home] = &self.data_homes;
         default_directory(xdg_data_home.as_deref(), home.as_deref())
+    }
+
+    /// The configuration file that is used where none is named.
+    pub(super) fn default_file(&self) -> Option<&str> {
+        self.default_file
     }
 
     /// The variable's value. An empty one counts as unset.
@@ -107,10 +122,16 @@ impl Environment {
         find(&self.dot_env, variable)
     }
 
-    /// What is wrong whatever command is run: variables that nobody knows, lines that nobody can read.
-    pub(super) fn problems(&self) -> Vec<Problem> {
+    /// What is wrong whatever command is run: variables that nobody knows, not even the configuration file (none: that
+    /// is not known), and lines that nobody can read.
+    pub(super) fn problems(&self, named_by_file: Option<&HashSet<&str>>) -> Vec<Problem> {
+        let is_known = |name: &str| {
+            !is_ours(name)
+                || setting::variables().any(|known| known == name)
+                || named_by_file.is_none_or(|named| named.contains(name))
+        };
         let unknown = self.real.iter().chain(&self.dot_env).filter(|found| !found.value.is_empty());
-        let unknown = unknown.filter(|found| !setting::variables().any(|known| known == name(&found.source)));
+        let unknown = unknown.filter(|found| !is_known(name(&found.source)));
         let unknown = unknown.map(|found| Problem::Unknown {
             at: found.source.clone(),
             suggestion: suggestion(name(&found.source)),
@@ -127,7 +148,7 @@ fn find(variables: &[Found], variable: &str) -> Option<Found> {
 fn name(source: &Source) -> &str {
     match source {
         Source::Environment(variable) | Source::DotEnv { variable, .. } => variable,
-        Source::Flag(_) | Source::Default => "",
+        Source::Flag(_) | Source::File { .. } | Source::Default => "",
     }
 }
 
@@ -138,10 +159,8 @@ fn is_ours(name: &str) -> bool {
 
 /// The known name that looks most like it.
 fn suggestion(unknown: &str) -> Option<&'static str> {
-    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(ours(unknown), ours(known));
-    setting::variables()
-        .filter(|known| likeness(known) >= LIKENESS)
-        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
+    let like = likeness::suggestion(ours(unknown), setting::variables().map(ours))?;
+    setting::variables().find(|known| ours(known) == like)
 }
 
 /// A name without its prefix: all names are alike in that.

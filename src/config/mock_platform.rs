@@ -6,13 +6,14 @@ use std::time::Duration;
 use actors::settings::RateLimit;
 use secrecy::SecretString;
 
+use super::account::repeated;
+use super::bounded::LONGEST_TIMEOUT;
 use super::environment::Environment;
 use super::problem::{InvalidConfig, Refusal};
 use super::reader::Reader;
 use super::setting::{self, mock as s};
 use super::{
-    Fault, LONGEST_TIMEOUT, LogConfig, RateLimitHeaders, RetryHint, choice, duration, faults, log, number,
-    rate_limit, rate_limits, text,
+    Fault, LogConfig, RateLimitHeaders, RetryHint, choice, duration, faults, log, number, rate_limit, text,
 };
 use crate::cli::MockPlatformArgs;
 
@@ -71,7 +72,7 @@ impl MockPlatformConfig {
         let listen = reader.optional(&s::LISTEN, args.listen.as_deref(), listen);
         let campaigns =
             reader.optional(&s::CAMPAIGNS, args.campaigns.as_deref(), number::whole(0..=MAX_CAMPAIGNS));
-        let rate_limits = rate_limits(&mut reader, &s::RATE_LIMIT, &args.rate_limit, rate_limit::parse);
+        let rate_limits = repeated(&mut reader, &s::RATE_LIMIT, &args.rate_limit, rate_limit::parse);
         let sync_latency = reader.optional(&s::SYNC_LATENCY, args.sync_latency.as_deref(), latency());
         let list_latency = reader.optional(&s::LIST_LATENCY, args.list_latency.as_deref(), latency());
         let auth_latency = reader.optional(&s::AUTH_LATENCY, args.auth_latency.as_deref(), latency());
@@ -84,9 +85,7 @@ impl MockPlatformConfig {
         });
         let list_error_every =
             reader.optional(&s::LIST_ERROR_EVERY, args.list_error_every.as_deref(), number::every);
-        // The flag may be repeated: the same as by commas.
-        let faults = (!args.fault.is_empty()).then(|| args.fault.join(","));
-        let faults = reader.optional(&s::FAULT, faults.as_deref(), faults::parse);
+        let faults = repeated(&mut reader, &s::FAULT, &args.fault, faults::parse);
         let retry_hint = reader.optional(&s::RETRY_HINT, args.retry_hint.as_deref(), choice::retry_hint);
         let rate_limit_headers = reader.optional(
             &s::RATE_LIMIT_HEADERS,

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use actors::model::AccountId;
 
+use super::account::{pipeline, platform, select, without_login};
+use super::bounded::LONGEST_TIMEOUT;
 use super::environment::Environment;
-use super::problem::InvalidConfig;
-use super::reader::Reader;
+use super::problem::{InvalidConfig, Problem};
+use super::reader::{Reader, Selected};
 use super::setting::{self, plan as s};
 use super::{
-    DatabaseConfig, LONGEST_TIMEOUT, LogConfig, PipelineConfig, PlatformConfig, ReportFormat, api_url,
-    database, duration, log, number, pipeline, platform, report, text,
+    DatabaseConfig, LogConfig, PipelineConfig, PlatformConfig, ReportFormat, database, duration, log, number,
+    report,
 };
 use crate::cli::{PlanArgs, PlatformArgs};
 
@@ -57,17 +59,22 @@ pub enum Campaigns {
 impl PlanConfig {
     /// Checks everything, sends nothing.
     pub fn load(args: &PlanArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
-        let mut reader = Reader::new(environment);
+        let mut reader = Reader::with_file(environment, args.file.config.as_deref());
+        let selected = only_one(&mut reader, &args.platform);
         let flag = args.campaigns.as_deref();
-        let (account, request_timeout, campaigns) = if flag.is_some() {
-            let given = reader.optional(&s::CAMPAIGNS, flag, number::whole(0..=MAX_CAMPAIGNS));
-            let (account, request_timeout) = without_login(&mut reader, &args.platform);
-            (account, request_timeout, given.map(Campaigns::Given))
-        } else {
-            let platform = platform(&mut reader, &args.platform);
-            let (account, timeout) =
-                platform.as_ref().map(|p| (p.account.clone(), p.request_timeout)).unzip();
-            (account, timeout, platform.map(|platform| Campaigns::AsListedBy(Box::new(platform))))
+        let (account, request_timeout, campaigns) = match selected {
+            None => (None, None, None),
+            Some(selected) if flag.is_some() => {
+                let given = reader.optional(&s::CAMPAIGNS, flag, number::whole(0..=MAX_CAMPAIGNS));
+                let (account, timeout) = without_login(&mut reader, selected, &args.platform);
+                (account, timeout, given.map(Campaigns::Given))
+            }
+            Some(selected) => {
+                let platform = platform(&mut reader, selected, &args.platform);
+                let (account, timeout) =
+                    platform.as_ref().map(|p| (p.account.clone(), p.request_timeout)).unzip();
+                (account, timeout, platform.map(|platform| Campaigns::AsListedBy(Box::new(platform))))
+            }
         };
         let pipeline = pipeline(&mut reader, &args.pipeline);
         let latency = duration::within(Duration::ZERO..=LONGEST_TIMEOUT);
@@ -97,10 +104,14 @@ impl PlanConfig {
     }
 }
 
-/// Where nothing is sent, a login need not be there; one that is has to be right all the same.
-fn without_login(reader: &mut Reader<'_>, args: &PlatformArgs) -> (Option<AccountId>, Option<Duration>) {
-    let _ = reader.optional(&setting::API_URL, args.api_url.as_deref(), api_url::parse(args.allow_http));
-    let _ = reader.optional(&setting::EMAIL, args.email.as_deref(), text::email);
-    let _ = reader.optional_secret(&setting::PASSWORD, None, text::password);
-    (super::account(reader, args), super::request_timeout(reader, args))
+/// A plan is one account's.
+fn only_one(reader: &mut Reader<'_>, args: &PlatformArgs) -> Option<Selected> {
+    let selected = select(reader, args);
+    if selected.len() > 1 {
+        let (accounts, path) = reader.file();
+        let ways = format!("{path} has {accounts} accounts, and a plan is for one of them");
+        reader.refuse(Problem::Missing { setting: setting::ACCOUNT.flag.to_owned(), at: None, ways });
+        return None;
+    }
+    selected.first().copied()
 }

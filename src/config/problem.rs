@@ -7,9 +7,19 @@ use super::source::Source;
 /// A value in a message is cut here; more of it would only hide the rest.
 const SHOWN_CHARS: usize = 80;
 
+/// A file of a thousand accounts can be wrong a thousand times in the same way.
+const SHOWN_PROBLEMS: usize = 50;
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
+    /// The configuration file is not TOML. None of its text is repeated: it may hold a secret.
+    Syntax {
+        /// Where.
+        at: Source,
+        /// The parser's words.
+        message: String,
+    },
     /// A value that the setting cannot have.
     Wrong {
         /// As the user knows it.
@@ -25,15 +35,53 @@ pub enum Problem {
     Missing {
         /// As the user knows it.
         setting: String,
+        /// Whose it is, if not everybody's.
+        at: Option<Source>,
         /// How to give it.
         ways: String,
     },
-    /// A variable with our prefix that means nothing: most likely a slip of the pen.
+    /// A variable with our prefix, or a key of the configuration file, that means nothing: most likely a slip of the pen.
     Unknown {
         /// Where it stands.
         at: Source,
         /// The name that was meant.
         suggestion: Option<&'static str>,
+    },
+    /// A key of the configuration file that stands where it does not belong.
+    Misplaced {
+        /// Its name.
+        setting: &'static str,
+        /// Where it stands.
+        at: Source,
+        /// Where it should stand.
+        belongs: &'static str,
+    },
+    /// An account that is in the file twice.
+    Twice {
+        /// Its id.
+        account: String,
+        /// The second one.
+        at: Source,
+        /// The first one.
+        first: Source,
+    },
+    /// What is given once for several accounts although one has its own.
+    OneLoginForAll {
+        /// The part of the login.
+        setting: &'static str,
+        /// What is given for all.
+        given: Source,
+        /// What it would replace.
+        stated: Source,
+    },
+    /// A secret that is not where it is said to be.
+    Secret {
+        /// What it is.
+        secret: &'static str,
+        /// Where it is said.
+        at: Source,
+        /// Why it cannot be had; without any part of it.
+        reason: String,
     },
     /// Two values that exclude each other.
     Both {
@@ -53,16 +101,54 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// The place in the configuration file that it is about, if it is about one.
+    pub(super) fn place(&self) -> Option<&Source> {
+        let at = match self {
+            Problem::Wrong { at, .. }
+            | Problem::Syntax { at, .. }
+            | Problem::Unknown { at, .. }
+            | Problem::Misplaced { at, .. }
+            | Problem::Twice { at, .. }
+            | Problem::Secret { at, .. } => at,
+            Problem::Missing { .. }
+            | Problem::OneLoginForAll { .. }
+            | Problem::Both { .. }
+            | Problem::File { .. } => return None,
+        };
+        matches!(at, Source::File { .. }).then_some(at)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Problem::Syntax { at, message } => write!(f, "not TOML: {message} ({at})"),
+            Problem::Misplaced { setting, at, belongs } => {
+                write!(f, "{setting} belongs {belongs} ({at})")
+            }
+            Problem::Twice { account, at, first } => {
+                write!(f, "two accounts have the id {} ({first} and {at})", shown(account))
+            }
+            Problem::OneLoginForAll { setting, given, stated } => write!(
+                f,
+                "one {setting} is given for all accounts ({given}), but an account has its own ({stated}): \
+                 take one of the two away, or name one account with --account"
+            ),
+            Problem::Secret { secret, at, reason } => write!(f, "{secret} cannot be had: {reason} ({at})"),
             Problem::Wrong { setting, at, value: Some(value), allowed } => {
                 write!(f, "{setting} must be {allowed}, not {} ({at})", shown(value))
             }
             Problem::Wrong { setting, at, value: None, allowed } => {
                 write!(f, "{setting} must be {allowed}; its value is not shown ({at})")
             }
-            Problem::Missing { setting, ways } => write!(f, "{setting} is missing: {ways}"),
+            Problem::Missing { setting, at: None, ways } => write!(f, "{setting} is missing: {ways}"),
+            Problem::Missing { setting, at: Some(at), ways } => {
+                write!(f, "{setting} is missing: {ways} ({at})")
+            }
+            Problem::Unknown { at: at @ Source::File { .. }, suggestion: None } => {
+                write!(f, "unknown setting ({at}); campaign-sync.example.toml lists the known ones")
+            }
             Problem::Unknown { at, suggestion: Some(name) } => {
                 write!(f, "unknown setting ({at}); did you mean {name}?")
             }
@@ -90,7 +176,11 @@ impl fmt::Display for InvalidConfig {
             [one] => write!(f, "{one}"),
             all => {
                 write!(f, "{} settings are wrong:", all.len())?;
-                all.iter().try_for_each(|problem| write!(f, "\n  - {problem}"))
+                all.iter().take(SHOWN_PROBLEMS).try_for_each(|problem| write!(f, "\n  - {problem}"))?;
+                match all.len().saturating_sub(SHOWN_PROBLEMS) {
+                    0 => Ok(()),
+                    more => write!(f, "\n  and {more} more"),
+                }
             }
         }
     }

@@ -1,28 +1,68 @@
 //! Reads settings one after the other and collects what is wrong with them.
+//!
+//! Each is looked for in layers, the strongest first: flag, environment, `.env`, the table of the account that is being read,
+//! the file's top level, the default.
 
-use std::fs::File;
-use std::io::Read;
+mod accounts;
+mod secrets;
+
+use std::collections::HashSet;
 use std::path::PathBuf;
 
-use secrecy::SecretString;
-
 use super::environment::Environment;
+use super::file::{ConfigFile, Table};
 use super::problem::{InvalidConfig, Problem, Refusal};
-use super::setting::{Secret, Setting};
+use super::secret_command::Outputs;
+use super::setting::{self, Setting};
 use super::source::{Found, Source};
-
-/// A password or a connection string, with much room.
-const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
 /// Problems are collected, so that a user corrects all of them at once: a wrong setting is `None` meanwhile.
 pub(super) struct Reader<'a> {
     environment: &'a Environment,
+    file: ConfigFile,
+    /// The one of the file whose table is a layer.
+    account: Option<usize>,
+    outputs: Outputs,
     problems: Vec<Problem>,
+    /// Places of the file about which something has been said.
+    places: HashSet<Source>,
+}
+
+/// One account that is meant: of the file by its number there, or the one of flags and environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Selected {
+    OfFile(usize),
+    OfFlags,
 }
 
 impl<'a> Reader<'a> {
+    /// For what has no configuration file.
     pub(super) fn new(environment: &'a Environment) -> Self {
-        Self { environment, problems: environment.problems() }
+        Self::over(environment, ConfigFile::default())
+    }
+
+    /// With the file of the flag, of the variable, or of the working directory.
+    pub(super) fn with_file(environment: &'a Environment, flag: Option<&str>) -> Self {
+        let named = given(&setting::CONFIG, flag, environment);
+        let file = match (named, environment.default_file()) {
+            (Some(Found { value, source }), _) => ConfigFile::read(&value, Some(source)),
+            (None, Some(path)) => ConfigFile::read(path, None),
+            (None, None) => ConfigFile::default(),
+        };
+        Self::over(environment, file)
+    }
+
+    fn over(environment: &'a Environment, mut file: ConfigFile) -> Self {
+        let of_file = std::mem::take(&mut file.problems);
+        let of_environment = match file.is_unreadable {
+            // What it names is not known.
+            true => environment.problems(None),
+            false => environment.problems(Some(&file.variables().collect())),
+        };
+        let (outputs, places) = (Outputs::default(), HashSet::new());
+        let mut reader = Self { environment, file, account: None, outputs, problems: Vec::new(), places };
+        of_environment.into_iter().chain(of_file).for_each(|problem| reader.refuse(problem));
+        reader
     }
 
     /// The setting's value from its strongest source, the default included. `None`: not given, or wrong.
@@ -32,13 +72,16 @@ impl<'a> Reader<'a> {
         flag: Option<&str>,
         parse: impl Fn(&str) -> Result<T, Refusal>,
     ) -> Option<T> {
-        let Found { value, source } = flag
-            .map(|value| Found { value: value.to_owned(), source: Source::Flag(setting.flag) })
-            .or_else(|| setting.variable.and_then(|variable| self.environment.get(variable)))
-            .or_else(|| {
-                setting.default.map(|value| Found { value: value.to_owned(), source: Source::Default })
-            })?;
-        self.checked(setting.flag, &value, source, parse)
+        let default =
+            || setting.default.map(|value| Found { value: value.to_owned(), source: Source::Default });
+        let Found { value, source } = given(setting, flag, self.environment)
+            .or_else(|| self.tables().find_map(|table| table.value(setting)).cloned())
+            .or_else(default)?;
+        let name = match (&source, &setting.in_file) {
+            (Source::File { .. }, Some(in_file)) => in_file.key,
+            _ => setting.flag,
+        };
+        self.checked(name, &value, source, parse)
     }
 
     /// The same, and a problem where there is none.
@@ -48,51 +91,37 @@ impl<'a> Reader<'a> {
         flag: Option<&str>,
         parse: impl Fn(&str) -> Result<T, Refusal>,
     ) -> Option<T> {
-        let before = self.problems.len();
+        // A value that is wrong is not missing.
+        let is_given = given(setting, flag, self.environment).is_some()
+            || self.tables().any(|table| table.value(setting).is_some());
         let value = self.optional(setting, flag, parse);
-        if value.is_none() && self.problems.len() == before {
+        if !is_given {
             let or_set = setting.variable.map(|variable| format!(" or set {variable}")).unwrap_or_default();
             let ways = format!("give {}{or_set} (in the environment or in .env)", setting.flag);
-            self.problems.push(Problem::Missing { setting: setting.flag.to_owned(), ways });
+            self.missing(setting.flag, setting.in_file.as_ref().map(|in_file| in_file.key), ways);
         }
         value
     }
 
-    /// A secret from its flag, its variable or the file that its other variable names.
-    pub(super) fn optional_secret(
-        &mut self,
-        secret: &Secret,
-        flag: Option<&str>,
-        parse: impl Fn(&str) -> Result<(), Refusal>,
-    ) -> Option<SecretString> {
-        let Found { value, source } = self.find_secret(secret, flag)?;
-        self.checked(secret.name, &value, source, |value| {
-            let hidden = |refusal: Refusal| Refusal::hidden(refusal.allowed);
-            parse(value).map(|()| SecretString::from(value)).map_err(hidden)
-        })
+    /// Whether it is on: by its flag, or by the file.
+    pub(super) fn switch(&self, setting: &Setting, flag: bool) -> bool {
+        flag || self
+            .tables()
+            .find_map(|table| table.value(setting))
+            .is_some_and(|found| found.value == "true")
     }
 
-    /// The same, and a problem where there is none.
-    pub(super) fn required_secret(
-        &mut self,
-        secret: &Secret,
-        parse: impl Fn(&str) -> Result<(), Refusal>,
-    ) -> Option<SecretString> {
-        let before = self.problems.len();
-        let value = self.optional_secret(secret, None, parse);
-        if value.is_none() && self.problems.len() == before {
-            let ways = format!(
-                "set {} (in the environment or in .env), or {} to the path of a file that holds it",
-                secret.variable, secret.file_variable
-            );
-            self.problems.push(Problem::Missing { setting: secret.name.to_owned(), ways });
-        }
-        value
-    }
-
-    /// What is wrong with settings that are right each for itself.
+    /// What is wrong with settings that are right each for itself. Of a place in the file only the first is kept: many
+    /// accounts may read it.
     pub(super) fn refuse(&mut self, problem: Problem) {
-        self.problems.push(problem);
+        if problem.place().is_none_or(|place| self.places.insert(place.clone())) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// How many accounts the file has, and what it is called; for messages.
+    pub(super) fn file(&self) -> (usize, &str) {
+        (self.file.accounts.len(), &self.file.path)
     }
 
     /// Not a setting: where this user's data are.
@@ -100,33 +129,37 @@ impl<'a> Reader<'a> {
         self.environment.private_postgres_directory()
     }
 
-    fn find_secret(&mut self, secret: &Secret, flag: Option<&str>) -> Option<Found> {
-        if let (Some(name), Some(value)) = (secret.flag, flag) {
-            return Some(Found { value: value.to_owned(), source: Source::Flag(name) });
-        }
-        // Either of the two that is really set goes before both of `.env`.
-        let levels = [Environment::real, Environment::dot_env];
-        let level = |get: fn(&Environment, &str) -> Option<Found>| {
-            (get(self.environment, secret.variable), get(self.environment, secret.file_variable))
-        };
-        match levels.map(level).into_iter().find(|found| !matches!(found, (None, None)))? {
-            (Some(one), Some(other)) => {
-                self.problems.push(Problem::Both { one: one.source, other: other.source });
-                None
-            }
-            (Some(value), None) => Some(value),
-            (None, path) => self.secret_file(path?),
+    /// The configuration that was built, unless anything was wrong.
+    pub(super) fn finish<T>(self, config: Option<T>) -> Result<T, InvalidConfig> {
+        match config {
+            Some(config) if self.problems.is_empty() => Ok(config),
+            _ => Err(InvalidConfig(self.problems)),
         }
     }
 
-    fn secret_file(&mut self, path: Found) -> Option<Found> {
-        match read_secret(&path.value) {
-            Ok(value) => Some(Found { value, source: path.source }),
-            Err(reason) => {
-                self.problems.push(Problem::File { path: path.value, at: Some(path.source), reason });
-                None
-            }
+    fn tables(&self) -> impl Iterator<Item = &Table> {
+        let account = self.account.and_then(|number| self.table(Selected::OfFile(number)));
+        account.into_iter().chain([&self.file.top])
+    }
+
+    fn table(&self, selected: Selected) -> Option<&Table> {
+        match selected {
+            Selected::OfFile(number) => self.file.accounts.get(number).map(|account| &account.table),
+            Selected::OfFlags => None,
         }
+    }
+
+    fn missing(&mut self, setting: &str, key: Option<&str>, ways: String) {
+        let account = self.account.and_then(|number| self.file.accounts.get(number));
+        let problem = match (account, key) {
+            (Some(account), Some(key)) => Problem::Missing {
+                setting: format!("{key} of account {}", account.id),
+                at: Some(account.table.at.clone()),
+                ways: format!("give it there or at the top level, or {ways}"),
+            },
+            _ => Problem::Missing { setting: setting.to_owned(), at: None, ways },
+        };
+        self.refuse(problem);
     }
 
     fn checked<T>(
@@ -140,32 +173,15 @@ impl<'a> Reader<'a> {
             Ok(parsed) => Some(parsed),
             Err(Refusal { allowed, hide }) => {
                 let value = (!hide).then(|| value.to_owned());
-                self.problems.push(Problem::Wrong { setting: setting.to_owned(), at, value, allowed });
+                self.refuse(Problem::Wrong { setting: setting.to_owned(), at, value, allowed });
                 None
             }
         }
     }
-
-    /// The configuration that was built, unless anything was wrong.
-    pub(super) fn finish<T>(self, config: Option<T>) -> Result<T, InvalidConfig> {
-        match config {
-            Some(config) if self.problems.is_empty() => Ok(config),
-            _ => Err(InvalidConfig(self.problems)),
-        }
-    }
 }
 
-/// The file's text without the newline that editors put at its end.
-fn read_secret(path: &str) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if bytes.len() as u64 > MAX_SECRET_BYTES {
-        return Err("is larger than 64 KiB".to_owned());
-    }
-    let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    if line.is_empty() { Err("is empty".to_owned()) } else { Ok(line.to_owned()) }
+/// From the flag or the environment.
+fn given(setting: &Setting, flag: Option<&str>, environment: &Environment) -> Option<Found> {
+    flag.map(|value| Found { value: value.to_owned(), source: Source::Flag(setting.flag) })
+        .or_else(|| setting.variable.and_then(|variable| environment.get(variable)))
 }

@@ -1,4 +1,10 @@
 //! The names of all settings: where each can be given, and what holds where it is not.
+//!
+//! A row here and the line that reads it are all that a setting is, for the command line (whose help a test compares), the
+//! environment and the configuration file, its JSON Schema included.
+
+use super::problem::Refusal;
+use super::{api_url, bounded, choice, rate_limit, retry, text};
 
 /// A setting that can be shown.
 #[derive(Debug)]
@@ -9,6 +15,43 @@ pub(crate) struct Setting {
     pub(crate) variable: Option<&'static str>,
     /// As a user would write it.
     pub(crate) default: Option<&'static str>,
+    /// As in the configuration file; none: it does not stand there.
+    pub(crate) in_file: Option<InFile>,
+}
+
+/// How a setting stands in the configuration file.
+#[derive(Debug)]
+pub(crate) struct InFile {
+    /// Its name there.
+    pub(crate) key: &'static str,
+    pub(crate) of: Of,
+    pub(crate) form: Form,
+    /// Whether the text could be right, beside whatever other settings: so that it is judged where nobody reads it.
+    pub(super) judge: fn(&str) -> Result<(), Refusal>,
+}
+
+/// What a setting belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Each account can have its own; at the top level it is the default of all.
+    Account,
+    /// There is one for the process, at the top level.
+    Process,
+}
+
+/// Which values of TOML are read as the setting's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A string.
+    Text,
+    /// A whole number, or a string.
+    Whole,
+    /// A number, or a string.
+    Number,
+    /// A string, or an array of strings, which is the same by commas.
+    List,
+    /// `true` or `false`.
+    Switch,
 }
 
 /// A setting that is never shown. `…_FILE` names a file that holds it.
@@ -20,6 +63,9 @@ pub(crate) struct Secret {
     pub(crate) flag: Option<&'static str>,
     pub(crate) variable: &'static str,
     pub(crate) file_variable: &'static str,
+    /// As in the configuration file.
+    pub(crate) key: &'static str,
+    pub(crate) of: Of,
 }
 
 const fn setting(
@@ -27,41 +73,114 @@ const fn setting(
     variable: Option<&'static str>,
     default: Option<&'static str>,
 ) -> Setting {
-    Setting { flag, variable, default }
+    Setting { flag, variable, default, in_file: None }
 }
 
-pub(crate) const API_URL: Setting = setting("--api-url", Some("AD_PLATFORM_API_URL"), None);
-pub(crate) const EMAIL: Setting = setting("--email", Some("AD_PLATFORM_EMAIL"), None);
+impl Setting {
+    const fn in_file(
+        self,
+        key: &'static str,
+        of: Of,
+        form: Form,
+        judge: fn(&str) -> Result<(), Refusal>,
+    ) -> Self {
+        Self { in_file: Some(InFile { key, of, form, judge }), ..self }
+    }
+}
+
+pub(crate) const API_URL: Setting = setting("--api-url", Some("AD_PLATFORM_API_URL"), None).in_file(
+    "api_url",
+    Of::Account,
+    Form::Text,
+    |text| api_url::parse(true)(text).map(drop),
+);
+pub(crate) const EMAIL: Setting =
+    setting("--email", Some("AD_PLATFORM_EMAIL"), None)
+        .in_file("email", Of::Account, Form::Text, |text| text::email(text).map(drop));
+pub(crate) const ALLOW_HTTP: Setting =
+    setting("--allow-http", None, None).in_file("allow_http", Of::Account, Form::Switch, choice::switch);
 pub(crate) const ACCOUNT: Setting = setting("--account", Some("CAMPAIGN_SYNC_ACCOUNT"), Some("default"));
-pub(crate) const CONCURRENCY: Setting =
-    setting("--concurrency", Some("CAMPAIGN_SYNC_CONCURRENCY"), Some("16"));
-pub(crate) const PAGE_SIZE: Setting = setting("--page-size", Some("CAMPAIGN_SYNC_PAGE_SIZE"), Some("10"));
-pub(crate) const RATE_LIMIT: Setting =
-    setting("--rate-limit", Some("CAMPAIGN_SYNC_RATE_LIMIT"), Some("10/60s"));
-pub(crate) const REQUEST_TIMEOUT: Setting =
-    setting("--request-timeout", Some("CAMPAIGN_SYNC_REQUEST_TIMEOUT"), Some("10s"));
-pub(crate) const MAX_ATTEMPTS: Setting =
-    setting("--max-attempts", Some("CAMPAIGN_SYNC_MAX_ATTEMPTS"), Some("8"));
-pub(crate) const RETRY: Setting = setting("--retry", Some("CAMPAIGN_SYNC_RETRY"), None);
-pub(crate) const RETRY_BUDGET: Setting =
-    setting("--retry-budget", Some("CAMPAIGN_SYNC_RETRY_BUDGET"), Some("1"));
-pub(crate) const BATCH_SIZE: Setting = setting("--batch-size", Some("CAMPAIGN_SYNC_BATCH_SIZE"), Some("500"));
-pub(crate) const BATCH_LINGER: Setting =
-    setting("--batch-linger", Some("CAMPAIGN_SYNC_BATCH_LINGER"), Some("200ms"));
-pub(crate) const MAX_WAIT: Setting = setting("--max-wait", Some("CAMPAIGN_SYNC_MAX_WAIT"), Some("15min"));
-pub(crate) const MAX_SHRINK: Setting = setting("--max-shrink", Some("CAMPAIGN_SYNC_MAX_SHRINK"), Some("0.5"));
-pub(crate) const REPORT: Setting = setting("--report", Some("CAMPAIGN_SYNC_REPORT"), Some("table"));
+/// Which file; without it the working directory's, where there is one.
+pub(crate) const CONFIG: Setting = setting("--config", Some("CAMPAIGN_SYNC_CONFIG"), None);
+pub(crate) const CONCURRENCY: Setting = setting(
+    "--concurrency",
+    Some("CAMPAIGN_SYNC_CONCURRENCY"),
+    Some("16"),
+)
+.in_file("concurrency", Of::Account, Form::Whole, |text| bounded::concurrency(text).map(drop));
+pub(crate) const PAGE_SIZE: Setting = setting("--page-size", Some("CAMPAIGN_SYNC_PAGE_SIZE"), Some("10"))
+    .in_file("page_size", Of::Account, Form::Whole, |text| bounded::page_size(text).map(drop));
+pub(crate) const RATE_LIMIT: Setting = setting(
+    "--rate-limit",
+    Some("CAMPAIGN_SYNC_RATE_LIMIT"),
+    Some("10/60s"),
+)
+.in_file("rate_limit", Of::Account, Form::List, |text| rate_limit::parse_or_auto(text).map(drop));
+pub(crate) const REQUEST_TIMEOUT: Setting = setting(
+    "--request-timeout",
+    Some("CAMPAIGN_SYNC_REQUEST_TIMEOUT"),
+    Some("10s"),
+)
+.in_file("request_timeout", Of::Account, Form::Text, |text| bounded::request_timeout(text).map(drop));
+pub(crate) const MAX_ATTEMPTS: Setting = setting(
+    "--max-attempts",
+    Some("CAMPAIGN_SYNC_MAX_ATTEMPTS"),
+    Some("8"),
+)
+.in_file("max_attempts", Of::Account, Form::Whole, |text| bounded::max_attempts(text).map(drop));
+pub(crate) const RETRY: Setting =
+    setting("--retry", Some("CAMPAIGN_SYNC_RETRY"), None).in_file("retry", Of::Account, Form::List, |text| {
+        retry::parse(bounded::most_attempts())(text).map(drop)
+    });
+pub(crate) const RETRY_BUDGET: Setting = setting(
+    "--retry-budget",
+    Some("CAMPAIGN_SYNC_RETRY_BUDGET"),
+    Some("1"),
+)
+.in_file("retry_budget", Of::Account, Form::Number, |text| bounded::retry_budget(text).map(drop));
+pub(crate) const BATCH_SIZE: Setting = setting("--batch-size", Some("CAMPAIGN_SYNC_BATCH_SIZE"), Some("500"))
+    .in_file("batch_size", Of::Account, Form::Whole, |text| bounded::batch_size(text).map(drop));
+pub(crate) const BATCH_LINGER: Setting = setting(
+    "--batch-linger",
+    Some("CAMPAIGN_SYNC_BATCH_LINGER"),
+    Some("200ms"),
+)
+.in_file("batch_linger", Of::Account, Form::Text, |text| bounded::batch_linger(text).map(drop));
+pub(crate) const MAX_WAIT: Setting = setting("--max-wait", Some("CAMPAIGN_SYNC_MAX_WAIT"), Some("15min"))
+    .in_file("max_wait", Of::Account, Form::Text, |text| bounded::max_wait(text).map(drop));
+pub(crate) const MAX_SHRINK: Setting = setting("--max-shrink", Some("CAMPAIGN_SYNC_MAX_SHRINK"), Some("0.5"))
+    .in_file("max_shrink", Of::Account, Form::Number, |text| bounded::max_shrink(text).map(drop));
+pub(crate) const MAX_IN_FLIGHT: Setting = setting(
+    "--max-in-flight",
+    Some("CAMPAIGN_SYNC_MAX_IN_FLIGHT"),
+    Some("256"),
+)
+.in_file("max_in_flight", Of::Process, Form::Whole, |text| bounded::max_in_flight(text).map(drop));
+pub(crate) const REPORT: Setting = setting("--report", Some("CAMPAIGN_SYNC_REPORT"), Some("table")).in_file(
+    "report",
+    Of::Process,
+    Form::Text,
+    |text| choice::report(text).map(drop),
+);
 /// Its default depends on the terminal.
-pub(crate) const LOG_FORMAT: Setting = setting("--log-format", Some("CAMPAIGN_SYNC_LOG_FORMAT"), None);
-pub(crate) const LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("info"));
+pub(crate) const LOG_FORMAT: Setting = setting("--log-format", Some("CAMPAIGN_SYNC_LOG_FORMAT"), None)
+    .in_file("log_format", Of::Process, Form::Text, |text| choice::log_format(text).map(drop));
+pub(crate) const LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("info")).in_file(
+    "log_level",
+    Of::Process,
+    Form::Text,
+    |text| choice::log_level(text).map(drop),
+);
 /// A demo's failures are what it is about; its progress shows them well enough.
 pub(crate) const DEMO_LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("warn"));
 
-/// All that can stand in the environment and be shown.
-pub(crate) const SETTINGS: [&Setting; 17] = [
+/// All that can stand in the environment or in the configuration file and be shown.
+pub(crate) static SETTINGS: [&Setting; 20] = [
     &API_URL,
     &EMAIL,
+    &ALLOW_HTTP,
     &ACCOUNT,
+    &CONFIG,
     &CONCURRENCY,
     &PAGE_SIZE,
     &RATE_LIMIT,
@@ -73,6 +192,7 @@ pub(crate) const SETTINGS: [&Setting; 17] = [
     &BATCH_LINGER,
     &MAX_WAIT,
     &MAX_SHRINK,
+    &MAX_IN_FLIGHT,
     &REPORT,
     &LOG_FORMAT,
     &LOG_LEVEL,
@@ -84,18 +204,22 @@ pub(crate) const PASSWORD: Secret = Secret {
     flag: None,
     variable: "AD_PLATFORM_PASSWORD",
     file_variable: "AD_PLATFORM_PASSWORD_FILE",
+    key: "password",
+    of: Of::Account,
 };
 pub(crate) const DATABASE_URL: Secret = Secret {
     name: "database URL",
     flag: Some("--database-url"),
     variable: "DATABASE_URL",
     file_variable: "DATABASE_URL_FILE",
+    key: "database_url",
+    of: Of::Process,
 };
+pub(crate) static SECRETS: [&Secret; 2] = [&PASSWORD, &DATABASE_URL];
 
 /// The names that the program reads from the environment.
 pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
-    let secrets =
-        [&PASSWORD, &DATABASE_URL].into_iter().flat_map(|secret| [secret.variable, secret.file_variable]);
+    let secrets = SECRETS.iter().flat_map(|secret| [secret.variable, secret.file_variable]);
     SETTINGS.iter().filter_map(|setting| setting.variable).chain(secrets)
 }
 

@@ -1,9 +1,10 @@
 //! Where a setting's value came from.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// From the strongest to the weakest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Source {
     /// The command line.
     Flag(&'static str),
@@ -16,7 +17,17 @@ pub enum Source {
         /// Counted from 1.
         line: usize,
     },
+    /// The configuration file.
+    File {
+        /// As it was named.
+        path: Arc<str>,
+        /// Counted from 1.
+        line: usize,
+        /// In characters, counted from 1.
+        column: usize,
+    },
     /// Nowhere.
+    #[default]
     Default,
 }
 
@@ -26,6 +37,7 @@ impl fmt::Display for Source {
             Source::Flag(flag) => write!(f, "flag {flag}"),
             Source::Environment(variable) => write!(f, "environment variable {variable}"),
             Source::DotEnv { variable, line } => write!(f, ".env line {line}, {variable}"),
+            Source::File { path, line, column } => write!(f, "{path} line {line}, column {column}"),
             Source::Default => f.write_str("default"),
         }
     }

@@ -1,7 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod any_file;
+mod example;
+mod file;
 mod mock_platform;
 mod plan;
+mod schema;
 mod secrets;
 
 use std::ffi::OsString;
@@ -49,6 +53,12 @@ fn mock(flags: &str, variables: &[(&str, &str)]) -> Result<MockPlatformConfig, I
     MockPlatformConfig::load(&args, &environment(variables, ""))
 }
 
+/// The account, where there is one.
+fn only(accounts: &[AccountConfig]) -> &AccountConfig {
+    let [account] = accounts else { panic!("{} accounts", accounts.len()) };
+    account
+}
+
 /// Of 12 attempts, so many of them for timeouts, after 1 s to 2 s, and for rejections, and all for connections.
 fn policy(timeouts: u32, rejections: u32) -> RetryPolicy {
     let mut policy = RetryPolicy { max_attempts: NonZeroU32::new(12).unwrap(), ..RetryPolicy::default() };
@@ -66,11 +76,11 @@ fn limit(requests: u32, seconds: u64) -> RateLimit {
 #[test]
 fn the_defaults_are_those_of_the_contract() {
     let config = run("", &[], "").unwrap();
-    assert_eq!(config.platform.account.as_str(), "default");
-    assert_eq!(config.platform.api_url.as_str(), "https://ads.example.com/v1");
-    assert_eq!(config.platform.email, "ann@example.com");
-    assert_eq!(config.platform.password.expose_secret(), "hunter2");
-    assert_eq!(config.platform.request_timeout, Duration::from_secs(10));
+    assert_eq!(only(&config.accounts).platform.account.as_str(), "default");
+    assert_eq!(only(&config.accounts).platform.api_url.as_str(), "https://ads.example.com/v1");
+    assert_eq!(only(&config.accounts).platform.email, "ann@example.com");
+    assert_eq!(only(&config.accounts).platform.password.expose_secret(), "hunter2");
+    assert_eq!(only(&config.accounts).platform.request_timeout, Duration::from_secs(10));
     let pipeline = PipelineConfig {
         fresh: false,
         replay: None,
@@ -83,10 +93,11 @@ fn the_defaults_are_those_of_the_contract() {
         retry_budget: Some(RetryShare::new(1.0).unwrap()),
         batch: BatchLimits::new(500, Duration::from_millis(200)).unwrap(),
     };
-    assert_eq!(config.pipeline, pipeline);
+    assert_eq!(only(&config.accounts).pipeline, pipeline);
     assert!(config.database.url.is_none());
     assert_eq!(config.report, ReportFormat::Table);
     assert_eq!(config.log, LogConfig { format: None, level: "info".to_owned() });
+    assert_eq!(config.max_in_flight.get(), 256);
     assert!(config.migrate);
 }
 
@@ -94,13 +105,13 @@ fn the_defaults_are_those_of_the_contract() {
 fn every_flag_reaches_its_setting() {
     let flags = "--api-url http://localhost:1/ --email bob@example.com --account acme --concurrency 2 \
         --page-size 3 --rate-limit 4/5s --rate-limit 6/7m,8/9h --request-timeout 11s --max-attempts 12 \
-        --retry timeout=9/1s/2s --retry rejected=10,connection=12 --retry-budget 0.5 --batch-size 13 --batch-linger 14ms --max-wait 16s --max-shrink 0.25 --report json --log-format json --log-level debug --no-migrate --fresh \
+        --retry timeout=9/1s/2s --retry rejected=10,connection=12 --retry-budget 0.5 --batch-size 13 --batch-linger 14ms --max-wait 16s --max-shrink 0.25 --max-in-flight 17 --report json --log-format json --log-level debug --no-migrate --fresh \
         --database-url host=db";
     let config = run(flags, &[], "").unwrap();
-    assert_eq!(config.platform.api_url.as_str(), "http://localhost:1/");
-    assert_eq!(config.platform.email, "bob@example.com");
-    assert_eq!(config.platform.account.as_str(), "acme");
-    assert_eq!(config.platform.request_timeout, Duration::from_secs(11));
+    assert_eq!(only(&config.accounts).platform.api_url.as_str(), "http://localhost:1/");
+    assert_eq!(only(&config.accounts).platform.email, "bob@example.com");
+    assert_eq!(only(&config.accounts).platform.account.as_str(), "acme");
+    assert_eq!(only(&config.accounts).platform.request_timeout, Duration::from_secs(11));
     let pipeline = PipelineConfig {
         fresh: true,
         replay: None,
@@ -113,10 +124,11 @@ fn every_flag_reaches_its_setting() {
         retry_budget: Some(RetryShare::new(0.5).unwrap()),
         batch: BatchLimits::new(13, Duration::from_millis(14)).unwrap(),
     };
-    assert_eq!(config.pipeline, pipeline);
+    assert_eq!(only(&config.accounts).pipeline, pipeline);
     assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
     assert_eq!(config.report, ReportFormat::Json);
     assert_eq!(config.log, LogConfig { format: Some(LogFormat::Json), level: "debug".to_owned() });
+    assert_eq!(config.max_in_flight.get(), 17);
     assert!(!config.migrate);
 }
 
@@ -135,14 +147,15 @@ fn every_variable_reaches_its_setting() {
         ("CAMPAIGN_SYNC_BATCH_LINGER", "14ms"),
         ("CAMPAIGN_SYNC_MAX_WAIT", "16s"),
         ("CAMPAIGN_SYNC_MAX_SHRINK", "none"),
+        ("CAMPAIGN_SYNC_MAX_IN_FLIGHT", "18"),
         ("CAMPAIGN_SYNC_REPORT", "json"),
         ("CAMPAIGN_SYNC_LOG_FORMAT", "pretty"),
         ("RUST_LOG", "warn"),
         ("DATABASE_URL", "host=db"),
     ];
     let config = run("", &variables, "").unwrap();
-    assert_eq!(config.platform.account.as_str(), "acme");
-    assert_eq!(config.platform.request_timeout, Duration::from_secs(11));
+    assert_eq!(only(&config.accounts).platform.account.as_str(), "acme");
+    assert_eq!(only(&config.accounts).platform.request_timeout, Duration::from_secs(11));
     let pipeline = PipelineConfig {
         fresh: false,
         replay: None,
@@ -155,8 +168,9 @@ fn every_variable_reaches_its_setting() {
         retry_budget: None,
         batch: BatchLimits::new(13, Duration::from_millis(14)).unwrap(),
     };
-    assert_eq!(config.pipeline, pipeline);
+    assert_eq!(only(&config.accounts).pipeline, pipeline);
     assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
+    assert_eq!(config.max_in_flight.get(), 18);
     assert_eq!(config.report, ReportFormat::Json);
     assert_eq!(config.log, LogConfig { format: Some(LogFormat::Pretty), level: "warn".to_owned() });
 }
@@ -164,7 +178,7 @@ fn every_variable_reaches_its_setting() {
 #[test]
 fn a_flag_goes_before_the_environment_before_dot_env_before_the_default() {
     let concurrency = |flags: &str, variables: &[(&str, &str)], dot_env: &str| {
-        run(flags, variables, dot_env).unwrap().pipeline.concurrency.get()
+        only(&run(flags, variables, dot_env).unwrap().accounts).pipeline.concurrency.get()
     };
     let real = [("CAMPAIGN_SYNC_CONCURRENCY", "2")];
     let dot_env = "CAMPAIGN_SYNC_CONCURRENCY=3";
@@ -177,9 +191,12 @@ fn a_flag_goes_before_the_environment_before_dot_env_before_the_default() {
 #[test]
 fn an_empty_variable_counts_as_unset() {
     let empty = [("CAMPAIGN_SYNC_CONCURRENCY", ""), ("DATABASE_URL", ""), ("CAMPAIGN_SYNC_CONCURENCY", "")];
-    assert_eq!(run("", &empty, "CAMPAIGN_SYNC_CONCURRENCY=3").unwrap().pipeline.concurrency.get(), 3);
+    assert_eq!(
+        only(&run("", &empty, "CAMPAIGN_SYNC_CONCURRENCY=3").unwrap().accounts).pipeline.concurrency.get(),
+        3
+    );
     let config = run("", &empty, "CAMPAIGN_SYNC_CONCURRENCY=").unwrap();
-    assert_eq!(config.pipeline.concurrency.get(), 16);
+    assert_eq!(only(&config.accounts).pipeline.concurrency.get(), 16);
     assert!(config.database.url.is_none());
 }
 
@@ -205,7 +222,7 @@ fn all_that_is_wrong_is_reported_at_once_with_its_source_value_and_range() {
             .unwrap_err();
     let wanted = [
         "unknown setting (environment variable CAMPAIGN_SYNC_BATCH_LINGERS); did you mean CAMPAIGN_SYNC_BATCH_LINGER?",
-        r#"--api-url must be an https URL, unless its host is loopback or --allow-http is given, not "http://ads.example.com" (flag --api-url)"#,
+        r#"--api-url must be an https URL, unless its host is loopback or http is allowed (--allow-http, allow_http = true), not "http://ads.example.com" (flag --api-url)"#,
         r#"--concurrency must be a whole number from 1 to 1024, not "0" (flag --concurrency)"#,
         r#"--page-size must be a whole number from 1 to 10000, not "many" (environment variable CAMPAIGN_SYNC_PAGE_SIZE)"#,
         r#"--rate-limit must be auto, for what the platform states, or N/WINDOW such as 10/60s, 600/1m or 1000/1d, up to 16 of them by commas, or none (N from 1 to 1000000, WINDOW from 10ms to 31d), not "10" (flag --rate-limit)"#,
@@ -223,6 +240,7 @@ fn each_setting_keeps_its_range() {
         ("--concurrency", vec!["1", "1024"], vec!["0", "1025"]),
         ("--page-size", vec!["1", "10000"], vec!["0", "10001"]),
         ("--max-attempts", vec!["1", "100"], vec!["0", "101"]),
+        ("--max-in-flight", vec!["1", "10000"], vec!["0", "10001"]),
         ("--batch-size", vec!["1", "10000"], vec!["0", "10001"]),
         ("--batch-linger", vec!["0s", "60s"], vec!["60001ms", "5"]),
         ("--request-timeout", vec!["10ms", "10min"], vec!["9ms", "601s"]),
@@ -260,7 +278,7 @@ fn a_retry_that_cannot_be_is_named_with_its_source_its_value_and_what_is_allowed
     // A class that is repeated is so over all flags; a wrong bound is not reported twice.
     assert_eq!(run("--retry timeout=2 --retry timeout=3", &[], "").unwrap_err().len(), 1);
     assert_eq!(run("--max-attempts 0 --retry timeout=6", &[], "").unwrap_err().len(), 1);
-    let twenty = run("--max-attempts 20", &[], "").unwrap().pipeline.retry;
+    let twenty = only(&run("--max-attempts 20", &[], "").unwrap().accounts).pipeline.retry;
     assert_eq!((twenty.max_attempts.get(), twenty.unavailable.attempts), (20, None));
 }
 
@@ -313,7 +331,7 @@ fn dot_env_is_read_with_quotes_comments_a_byte_order_mark_and_the_first_of_two()
     let dot_env = "\u{feff}CAMPAIGN_SYNC_ACCOUNT = 'a#b' # comment\nCAMPAIGN_SYNC_ACCOUNT=second\n\
         DATABASE_URL=\"host=db password='two words'\"\n";
     let config = run("", &[], dot_env).unwrap();
-    assert_eq!(config.platform.account.as_str(), "a#b");
+    assert_eq!(only(&config.accounts).platform.account.as_str(), "a#b");
     assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
 }
 
@@ -362,7 +380,7 @@ fn check_is_as_strict_as_run_about_the_report() {
     let problems = CheckConfig::load(&args, &environment(&variables, "")).unwrap_err();
     assert!(problems.to_string().contains("yaml"), "{problems}");
     let config = CheckConfig::load(&args, &environment(&REQUIRED, "")).unwrap();
-    assert_eq!(config.pipeline.concurrency.get(), 3);
+    assert_eq!(only(&config.accounts).pipeline.concurrency.get(), 3);
 }
 
 #[test]
@@ -383,8 +401,8 @@ fn runs_lists_all_accounts_unless_one_is_named() {
 fn the_example_file_is_a_configuration() {
     let example = include_str!("../../.env.example");
     let config = run_bare("", &environment(&[], example)).unwrap();
-    assert_eq!(config.platform.email, "name@example.com");
-    assert_eq!(config.platform.password.expose_secret(), "change me");
+    assert_eq!(only(&config.accounts).platform.email, "name@example.com");
+    assert_eq!(only(&config.accounts).platform.password.expose_secret(), "change me");
 }
 
 #[test]

@@ -18,7 +18,9 @@ pub async fn run(config: DiscardConfig) -> anyhow::Result<ExitCode> {
     let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
     if !config.yes && !can_ask {
         let ways = "without a terminal nobody can be asked; give it to discard without a question".to_owned();
-        return Err(InvalidConfig(vec![Problem::Missing { setting: "--yes".to_owned(), ways }]).into());
+        return Err(
+            InvalidConfig(vec![Problem::Missing { setting: "--yes".to_owned(), at: None, ways }]).into()
+        );
     }
     let database = Database::open_current(&config.database, database::PRIVATE).await?;
     let account = config.account.as_ref().map(|account| account.as_str());
