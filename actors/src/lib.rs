@@ -41,6 +41,7 @@ mod stamp_rule;
 
 mod supervision;
 
+pub mod metrics;
 pub mod progress;
 pub mod report;
 mod run;

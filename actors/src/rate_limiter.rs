@@ -13,6 +13,7 @@ mod signals;
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -24,6 +25,7 @@ use crate::allowances::{Allowances, Hearing};
 use crate::breaker::{Breaker, Leave};
 use crate::jitter::Jitter;
 use crate::ledger::Ledger;
+use crate::metrics::{AccountMetrics, LimitGauges};
 use crate::model::Spent;
 use crate::permit::{Answer, Endpoint, Fate, Permit, PermitEvent};
 use crate::progress::{ProgressSender, QuotaWait};
@@ -51,6 +53,7 @@ const NEW: usize = 2;
 struct Waiting {
     endpoint: Endpoint,
     retry: bool,
+    since: Duration,
     reply: oneshot::Sender<Result<Permit, DoorClosed>>,
 }
 
@@ -108,6 +111,8 @@ pub(crate) struct RateLimiter {
     ledger: Option<Ledger>,
     jitter: Jitter,
     progress: Rc<ProgressSender>,
+    metrics: Arc<AccountMetrics>,
+    limit_gauges: LimitGauges,
 }
 
 impl RateLimiter {
@@ -117,6 +122,7 @@ impl RateLimiter {
         jitter: Jitter,
         progress: Rc<ProgressSender>,
     ) -> Self {
+        let metrics = Arc::new(AccountMetrics::of_nobody());
         Self {
             origin: Instant::now(),
             past: limits.iter().map(|limit| limit.window() + limit.margin()).max().unwrap_or_default(),
@@ -143,7 +149,16 @@ impl RateLimiter {
             ledger: None,
             jitter,
             progress,
+            limit_gauges: LimitGauges::new(metrics.clone()),
+            metrics,
         }
+    }
+
+    /// Counts for this account.
+    pub(crate) fn with_metrics(mut self, metrics: Arc<AccountMetrics>) -> Self {
+        self.limit_gauges = LimitGauges::new(metrics.clone());
+        self.metrics = metrics;
+        self
     }
 
     /// Takes the limits that the platform states for its own as soon as it does; those of [`Self::new`] hold until then.

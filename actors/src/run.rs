@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
@@ -15,6 +16,7 @@ use crate::closing::{FINISH_PATIENCE, clear_up_letters, finish};
 use crate::jitter::Jitter;
 use crate::ledger::Ledger;
 use crate::lower_bound::lower_bound;
+use crate::metrics::AccountMetrics;
 use crate::model::{Run, Spent};
 use crate::pager_actor::PagerActor;
 use crate::pipeline::{Crew, Outcome, Pipeline, Stop};
@@ -51,6 +53,8 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     on_hired: impl FnOnce(&Addr<RateLimiter>),
 ) -> AccountReport {
     let account = settings.account.clone();
+    let metrics = Arc::new(AccountMetrics::new(&account));
+    let in_progress = metrics.run_begins();
     let refused = |error: StoreError| failed(store_problem(&error), &Progress::default());
     // Read once more when the account is ours: until then, it may be added to.
     let begun = match (&settings.replay, store.load_spent(&account).await) {
@@ -60,7 +64,10 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     };
     let run = match begun {
         Ok(run) => run,
-        Err(error) => return report(&settings, None, refused(error), &Progress::default(), Duration::ZERO),
+        Err(error) => {
+            let report = report(&settings, None, refused(error), &Progress::default(), Duration::ZERO);
+            return in_progress.ended(report);
+        }
     };
     let spent = match store.load_spent(&account).await {
         Ok(spent) => spent,
@@ -68,7 +75,7 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
             let report = report(&settings, Some(&run), refused(error), &Progress::default(), Duration::ZERO);
             // What failed is in the report already.
             let _ = finish(&*store, &run, &report).await;
-            return report;
+            return in_progress.ended(report);
         }
     };
     let span = info_span!("run", account = %account, run = %run.id);
@@ -77,8 +84,8 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     }
     let watched = progress.subscribe();
     let budget = RetryBudget::new(settings.retry_budget);
-    let hiring =
-        Hiring { settings: &settings, run: &run, spent, budget: budget.clone(), progress: Rc::new(progress) };
+    let (budgeted, progress) = (budget.clone(), Rc::new(progress));
+    let hiring = Hiring { settings: &settings, run: &run, spent, budget: budgeted, progress, metrics };
     let sync = sync(hiring, platform, store.clone(), shutdown, on_hired);
     let (outcome, duration) = match &run.replay {
         Some(replay) if replay.letters == 0 => (nothing_to_replay(), Duration::ZERO),
@@ -91,7 +98,7 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
         let message = format!("the run's report could not be stored: {cause}");
         report.problems.push(Problem { class: ProblemClass::StoreFailed, message });
     }
-    report
+    in_progress.ended(report)
 }
 
 async fn sync<P: Platform, S: Store>(
@@ -110,7 +117,14 @@ async fn sync<P: Platform, S: Store>(
         let crew = hiring.crew(platform, store, pipeline, &mut tasks);
         on_hired(&crew.limiter);
         limiter = Some(crew.limiter.clone());
-        Pipeline::new(hiring.settings.clone(), hiring.run.clone(), crew, hiring.progress, outcome)
+        Pipeline::new(
+            hiring.settings.clone(),
+            hiring.run.clone(),
+            crew,
+            hiring.progress,
+            hiring.metrics,
+            outcome,
+        )
     });
     tasks.0.push(life.abort_handle());
     let stop = pipeline.clone();
@@ -148,6 +162,7 @@ struct Hiring<'a> {
     spent: Spent,
     budget: RetryBudget,
     progress: Rc<ProgressSender>,
+    metrics: Arc<AccountMetrics>,
 }
 
 impl Hiring<'_> {
@@ -158,7 +173,7 @@ impl Hiring<'_> {
         pipeline: &Addr<Pipeline>,
         tasks: &mut Tasks,
     ) -> Crew {
-        let Self { settings, run, spent, budget, progress } = self;
+        let Self { settings, run, spent, budget, progress, metrics } = self;
         let one = RestartIntensity::SINGLETON;
         let jitter = Jitter::seeded(settings.seed);
         let supervisor = || pipeline.clone().recipient();
@@ -173,12 +188,20 @@ impl Hiring<'_> {
         // The sync actors, the pager, and a login for all of them.
         let askers = settings.concurrency.get() + 1;
         let limiter = RateLimiter::new(limits, settings.request_timeout, jitter.clone(), progress.clone())
+            .with_metrics(metrics.clone())
             .until_stated(settings.adopt_stated_limits)
             .with_patience(settings.max_wait, pipeline.clone().recipient())
             .with_ledger(Ledger::new(store.clone().recipient(), limits, askers), spent);
         let limiter = tasks.keep(guard(ActorKind::RateLimiter, one, supervisor(), limiter));
 
-        let auth = AuthActor::new(platform.clone(), limiter.clone(), retry, budget.clone(), jitter.clone());
+        let auth = AuthActor::new(
+            platform.clone(),
+            limiter.clone(),
+            retry,
+            budget.clone(),
+            jitter.clone(),
+            metrics.clone(),
+        );
         let auth: Recipient<GetToken> =
             tasks.keep(guard(ActorKind::Auth, one, supervisor(), auth)).recipient();
 

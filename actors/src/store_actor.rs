@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, error, warn};
 
 use crate::ledger::KeepSpent;
+use crate::metrics;
 use crate::model::{Batch, CampaignId, DeadLetter, FailureClass, Run, SettledCampaign, SyncedCampaign};
 use crate::ports::{Store, StoreError};
 use crate::progress::ProgressSender;
@@ -162,6 +163,7 @@ impl<S: Store> StoreActor<S> {
         let commit = async move {
             let begun = Instant::now();
             let outcome = store.commit(&run, &batch).await;
+            metrics::batch_ended(batch.len(), begun.elapsed(), &outcome);
             if outcome.is_ok() {
                 debug!(
                     entries = batch.len(),
