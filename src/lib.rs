@@ -6,6 +6,7 @@ pub mod commands;
 pub mod config;
 pub mod database;
 pub mod estimate;
+pub mod metrics;
 pub mod plan_report;
 pub mod platform;
 pub mod private_postgres;

@@ -14,14 +14,16 @@ mod finish;
 pub mod fuzzing;
 mod migrations;
 mod ownership;
+mod pool_watch;
 mod reading;
 mod session;
 mod spent;
+mod standings;
 mod storable;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actors::model::{AccountId, CampaignId, LetterFilter, Run, SettledBy, SettledCampaign, Spent};
 use actors::ports::{Disowned, Share, Store, StoreError};
@@ -35,6 +37,7 @@ pub use self::database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use self::dead_letters::DeadLetterRow;
 pub use self::migrations::SchemaState;
 use self::ownership::Ownership;
+pub use self::pool_watch::{PoolState, PoolWatch};
 pub use self::reading::{CampaignRow, RunRow};
 use self::session::{LastFailure, Session, Sessions};
 
@@ -133,6 +136,31 @@ impl PgStore {
     /// An error unless the server takes writes, which a standby does not.
     pub async fn require_writable(&self) -> Result<(), StoreError> {
         self.with("write to", begin::require_writable).await
+    }
+
+    /// How the pool of connections stands.
+    pub fn watch_pool(&self) -> PoolWatch {
+        PoolWatch::new(self.pool.clone())
+    }
+
+    /// When the last complete run of each of these accounts ended; without those that have none.
+    pub async fn last_completes(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<(AccountId, SystemTime)>, StoreError> {
+        self.with("read the runs from", async |session| standings::last_completes(session, accounts).await)
+            .await
+    }
+
+    /// How many dead letters each of these accounts has.
+    pub async fn dead_letter_counts(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<(AccountId, u64)>, StoreError> {
+        self.with("count the dead letters in", async |session| {
+            standings::dead_letter_counts(session, accounts).await
+        })
+        .await
     }
 
     /// The newest runs first; of all accounts where none is named.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::jitter::Jitter;
+use crate::metrics::{self, AccountMetrics};
 use crate::model::{AccessToken, Login};
 use crate::permit::Endpoint;
 use crate::ports::{Platform, PlatformError};
@@ -88,6 +89,7 @@ pub(crate) struct AuthActor<P> {
     retry: RetryPolicy,
     budget: RetryBudget,
     jitter: Jitter,
+    metrics: Arc<AccountMetrics>,
     current: Option<Arc<IssuedToken>>,
     logins: u64,
     login_in_progress: bool,
@@ -103,6 +105,7 @@ impl<P: Platform> AuthActor<P> {
         retry: RetryPolicy,
         budget: RetryBudget,
         jitter: Jitter,
+        metrics: Arc<AccountMetrics>,
     ) -> Self {
         Self {
             platform,
@@ -110,6 +113,7 @@ impl<P: Platform> AuthActor<P> {
             retry,
             budget,
             jitter,
+            metrics,
             current: None,
             logins: 0,
             login_in_progress: false,
@@ -135,6 +139,7 @@ impl<P: Platform> AuthActor<P> {
 
     fn conclude(&mut self, outcome: Result<(Instant, Login), AuthError>) {
         self.login_in_progress = false;
+        self.metrics.login_ended(outcome.as_ref().err());
         let reply = match outcome {
             Ok((sent_at, login)) => {
                 self.logins += 1;
@@ -186,6 +191,7 @@ pub(crate) async fn log_in<P: Platform>(
         }
         match attempts.judge(&error, probe) {
             Verdict::Again { wait_up_to } => {
+                metrics::retried(error.class());
                 let wait = jitter.up_to(wait_up_to);
                 warn!(%error, attempts = attempts.made(), wait_ms = wait.as_millis() as u64, "login failed, trying again");
                 sleep(wait).await;

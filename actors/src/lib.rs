@@ -42,6 +42,7 @@ mod stamp_rule;
 mod supervision;
 
 mod fleet;
+pub mod metrics;
 pub mod progress;
 pub mod report;
 mod run;

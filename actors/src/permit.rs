@@ -19,6 +19,17 @@ pub enum Endpoint {
     Sync,
 }
 
+impl Endpoint {
+    /// The name that metrics use.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Endpoint::Auth => "auth",
+            Endpoint::List => "list",
+            Endpoint::Sync => "sync",
+        }
+    }
+}
+
 /// The kind of answer that a request got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -27,7 +38,9 @@ pub enum Answer {
     /// 5xx and the like: the platform is not up to it at present.
     Unavailable,
     /// Any other, except those below: the platform is there, and says no.
-    Failed,
+    Rejected,
+    /// A good one, but for a body that is not what the API promises.
+    Unparsable,
     /// 429.
     Throttled,
     /// 401.

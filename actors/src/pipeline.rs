@@ -20,6 +20,7 @@ use tracing::{Instrument, error, info, warn};
 use crate::auth_actor::AuthError;
 use crate::fleet::UncommittedShare;
 use crate::listing::{Completeness, Listing};
+use crate::metrics::{self, AccountMetrics};
 use crate::model::{
     Campaign, CampaignId, DeadLetter, FailureClass, IdempotencyKey, Listed, Page, Run, SettledBy,
     SettledCampaign, SyncedCampaign,
@@ -158,6 +159,7 @@ pub(crate) struct Pipeline {
     flushed: bool,
     outcome: Option<oneshot::Sender<Outcome>>,
     progress: Arc<ProgressSender>,
+    metrics: Arc<AccountMetrics>,
 }
 
 impl Pipeline {
@@ -166,6 +168,7 @@ impl Pipeline {
         run: Run,
         crew: Crew,
         progress: Arc<ProgressSender>,
+        metrics: Arc<AccountMetrics>,
         outcome: oneshot::Sender<Outcome>,
     ) -> Self {
         Self {
@@ -189,6 +192,7 @@ impl Pipeline {
             flushed: false,
             outcome: Some(outcome),
             progress,
+            metrics,
         }
     }
 
@@ -395,7 +399,10 @@ impl Pipeline {
     fn publish(&self) {
         let (campaigns, in_flight) = (self.campaigns(), self.in_flight());
         let RestartCounts { auth, pager, rate_limiter, sync, store } = self.restarts;
+        self.metrics.pipeline_stands(self.ready.len(), in_flight, self.uncommitted);
         self.progress.send_modify(|progress| {
+            let before = [progress.stored, progress.skipped, progress.dead_lettered];
+            self.metrics.campaigns_settled(before, &campaigns);
             progress.distinct = campaigns.distinct;
             progress.reported_total = campaigns.reported_total;
             progress.listing_ended = self.listing.end().is_some();

@@ -74,6 +74,18 @@ pub enum PlatformError {
     },
 }
 
+impl PlatformError {
+    /// What kind of failure it is.
+    pub fn class(&self) -> FailureClass {
+        match self {
+            PlatformError::Transient { class, .. } => *class,
+            PlatformError::Throttled { .. } => FailureClass::Throttled,
+            PlatformError::Unauthorized { .. } => FailureClass::Unauthorized,
+            PlatformError::Rejected { .. } => FailureClass::Rejected,
+        }
+    }
+}
+
 /// Where the pipeline keeps what it has done.
 pub trait Store: 'static {
     /// Takes the account, and takes over its newest run where that is unfinished and something was stored for it (or it

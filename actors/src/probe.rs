@@ -13,6 +13,7 @@ use crate::auth_actor::{AuthActor, IssuedToken};
 use crate::closing::FINISH_PATIENCE;
 use crate::jitter::Jitter;
 use crate::ledger::{KeepSpent, Ledger};
+use crate::metrics::AccountMetrics;
 use crate::model::{PageRequest, Run};
 use crate::permit::Endpoint;
 use crate::ports::{Platform, Store, StoreError};
@@ -55,11 +56,13 @@ pub async fn probe<P: Platform, S: Store>(
     let jitter = Jitter::seeded(settings.seed);
     let progress = Arc::new(watch::Sender::new(Progress::default()));
     let limits = &settings.rate_limits;
+    let metrics = Arc::new(AccountMetrics::new(&settings.account));
     let (give_up, given_up) = oneshot::channel();
     let (record, run) = record.map(|(store, run)| (store, Arc::new(run))).unzip();
     let (clerk, life) = spawn_child(|_| Clerk { record, give_up: Some(give_up) });
     let clerk = tasks.keep((clerk, life.abort_handle()));
     let mut limiter = RateLimiter::new(limits, settings.request_timeout, jitter.clone(), progress.clone())
+        .with_metrics(metrics.clone())
         .until_stated(settings.adopt_stated_limits)
         .with_patience(settings.max_wait, clerk.clone().recipient());
     if let (Some(spent), Some(run)) = (spent, run) {
@@ -69,8 +72,14 @@ pub async fn probe<P: Platform, S: Store>(
     let limiter = tasks.keep((limiter, life.abort_handle()));
     // A login and a page: their attempts are bound enough.
     let budget = RetryBudget::new(None);
-    let auth =
-        AuthActor::new(platform.clone(), limiter.clone(), settings.retry, budget.clone(), jitter.clone());
+    let auth = AuthActor::new(
+        platform.clone(),
+        limiter.clone(),
+        settings.retry,
+        budget.clone(),
+        jitter.clone(),
+        metrics,
+    );
     let (auth, life) = spawn_child(|_| auth);
     let auth = tasks.keep((auth, life.abort_handle())).recipient();
     let (door, sent) = (limiter.clone(), progress.clone());

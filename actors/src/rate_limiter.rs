@@ -25,6 +25,7 @@ use crate::allowances::{Allowances, Hearing};
 use crate::breaker::{Breaker, Leave};
 use crate::jitter::Jitter;
 use crate::ledger::Ledger;
+use crate::metrics::{AccountMetrics, LimitGauges};
 use crate::model::Spent;
 use crate::permit::{Answer, Endpoint, Fate, Permit, PermitEvent};
 use crate::progress::{ProgressSender, QuotaWait};
@@ -53,6 +54,7 @@ const NEW: usize = 2;
 struct Waiting {
     endpoint: Endpoint,
     retry: bool,
+    since: Duration,
     reply: oneshot::Sender<Result<Permit, DoorClosed>>,
 }
 
@@ -111,6 +113,8 @@ pub(crate) struct RateLimiter {
     places: Places,
     jitter: Jitter,
     progress: Arc<ProgressSender>,
+    metrics: Arc<AccountMetrics>,
+    limit_gauges: LimitGauges,
 }
 
 impl RateLimiter {
@@ -120,6 +124,7 @@ impl RateLimiter {
         jitter: Jitter,
         progress: Arc<ProgressSender>,
     ) -> Self {
+        let metrics = Arc::new(AccountMetrics::of_nobody());
         Self {
             origin: Instant::now(),
             past: limits.iter().map(|limit| limit.window() + limit.margin()).max().unwrap_or_default(),
@@ -147,7 +152,16 @@ impl RateLimiter {
             places: Places::default(),
             jitter,
             progress,
+            limit_gauges: LimitGauges::new(metrics.clone()),
+            metrics,
         }
+    }
+
+    /// Counts for this account.
+    pub(crate) fn with_metrics(mut self, metrics: Arc<AccountMetrics>) -> Self {
+        self.limit_gauges = LimitGauges::new(metrics.clone());
+        self.metrics = metrics;
+        self
     }
 
     /// Takes the limits that the platform states for its own as soon as it does; those of [`Self::new`] hold until then.

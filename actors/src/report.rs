@@ -26,6 +26,9 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them, in order.
+    pub const ALL: [Self; 4] = [Self::Complete, Self::Partial, Self::Interrupted, Self::Failed];
+
     /// The name that the report and the database use.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -10,6 +10,7 @@ use tracing::{debug, warn};
 
 use crate::auth_actor::{AuthError, GetToken, IssuedToken, get_token};
 use crate::jitter::Jitter;
+use crate::metrics;
 use crate::model::FailureClass;
 use crate::permit::{Endpoint, Permit};
 use crate::ports::PlatformError;
@@ -79,6 +80,7 @@ impl Requester {
             }
             match attempts.judge(&error, probe) {
                 Verdict::Again { wait_up_to } => {
+                    metrics::retried(error.class());
                     let longest = longest_wait(self.progress.borrow().limits.iter().map(|kept| kept.limit));
                     let wait = self.jitter.up_to(wait_up_to.min(longest));
                     debug!(%error, attempts = attempts.made(), wait_ms = wait.as_millis() as u64, "request failed, trying again");

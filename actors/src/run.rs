@@ -17,6 +17,7 @@ use crate::fleet::{Enlist, Fleet};
 use crate::jitter::Jitter;
 use crate::ledger::Ledger;
 use crate::lower_bound::lower_bound;
+use crate::metrics::AccountMetrics;
 use crate::model::{Run, Spent};
 use crate::pager_actor::PagerActor;
 use crate::pipeline::{Crew, Outcome, Pipeline, Stop};
@@ -71,6 +72,8 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     let store = &*fleet.store;
     let turn = fleet.turn().await;
     let account = settings.account.clone();
+    let metrics = Arc::new(AccountMetrics::new(&account));
+    let in_progress = metrics.run_begins();
     let refused = |error: StoreError| failed(store_problem(&error), &Progress::default());
     // Read once more when the account is ours: until then, it may be added to.
     let begun = match (&settings.replay, store.load_spent(&account).await) {
@@ -80,7 +83,10 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     };
     let run = match begun {
         Ok(run) => run,
-        Err(error) => return report(&settings, None, refused(error), &Progress::default(), Duration::ZERO),
+        Err(error) => {
+            let report = report(&settings, None, refused(error), &Progress::default(), Duration::ZERO);
+            return in_progress.ended(report);
+        }
     };
     let spent = match store.load_spent(&account).await {
         Ok(spent) => spent,
@@ -88,7 +94,7 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
             let report = report(&settings, Some(&run), refused(error), &Progress::default(), Duration::ZERO);
             // What failed is in the report already.
             let _ = finish(store, &run, &report).await;
-            return report;
+            return in_progress.ended(report);
         }
     };
     drop(turn);
@@ -99,8 +105,8 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     }
     let watched = progress.subscribe();
     let budget = RetryBudget::new(settings.retry_budget);
-    let (budget_of_run, progress) = (budget.clone(), Arc::new(progress));
-    let hiring = Hiring { fleet, settings: &settings, run: &run, spent, budget: budget_of_run, progress };
+    let (budgeted, progress) = (budget.clone(), Arc::new(progress));
+    let hiring = Hiring { fleet, settings: &settings, run: &run, spent, budget: budgeted, progress, metrics };
     let sync = sync(hiring, platform, shutdown, on_hired);
     let (outcome, duration) = match &run.replay {
         Some(replay) if replay.letters == 0 => (nothing_to_replay(), Duration::ZERO),
@@ -114,7 +120,7 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
         let message = format!("the run's report could not be stored: {cause}");
         report.problems.push(Problem { class: ProblemClass::StoreFailed, message });
     }
-    report
+    in_progress.ended(report)
 }
 
 async fn sync<P: Platform, S: Store>(
@@ -133,7 +139,14 @@ async fn sync<P: Platform, S: Store>(
         let crew = hiring.crew(platform, pipeline, &mut tasks);
         on_hired(&crew.limiter);
         limiter = Some(crew.limiter.clone());
-        Pipeline::new(hiring.settings.clone(), (**hiring.run).clone(), crew, hiring.progress, outcome)
+        Pipeline::new(
+            hiring.settings.clone(),
+            (**hiring.run).clone(),
+            crew,
+            hiring.progress,
+            hiring.metrics,
+            outcome,
+        )
     });
     tasks.0.push(life.abort_handle());
     let stop = pipeline.clone();
@@ -170,11 +183,12 @@ struct Hiring<'a, S: Store> {
     spent: Spent,
     budget: RetryBudget,
     progress: Arc<ProgressSender>,
+    metrics: Arc<AccountMetrics>,
 }
 
 impl<S: Store> Hiring<'_, S> {
     fn crew<P: Platform>(&self, platform: Rc<P>, pipeline: &Addr<Pipeline>, tasks: &mut Tasks) -> Crew {
-        let Self { fleet, settings, run, spent, budget, progress } = self;
+        let Self { fleet, settings, run, spent, budget, progress, metrics } = self;
         let store = &fleet.keeper;
         let one = RestartIntensity::SINGLETON;
         let jitter = Jitter::seeded(settings.seed);
@@ -189,13 +203,21 @@ impl<S: Store> Hiring<'_, S> {
         // The sync actors, the pager, and a login for all of them.
         let askers = settings.concurrency.get() + 1;
         let limiter = RateLimiter::new(limits, settings.request_timeout, jitter.clone(), progress.clone())
+            .with_metrics(metrics.clone())
             .until_stated(settings.adopt_stated_limits)
             .with_patience(settings.max_wait, pipeline.clone().recipient())
             .with_ledger(Ledger::new(store.clone().recipient(), Arc::clone(run), limits, askers), spent)
             .among(fleet.places.clone());
         let limiter = tasks.keep(guard(ActorKind::RateLimiter, one, supervisor(), limiter));
 
-        let auth = AuthActor::new(platform.clone(), limiter.clone(), retry, budget.clone(), jitter.clone());
+        let auth = AuthActor::new(
+            platform.clone(),
+            limiter.clone(),
+            retry,
+            budget.clone(),
+            jitter.clone(),
+            metrics.clone(),
+        );
         let auth: Recipient<GetToken> =
             tasks.keep(guard(ActorKind::Auth, one, supervisor(), auth)).recipient();
 

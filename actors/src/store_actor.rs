@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, error};
 
 use crate::ledger::KeepSpent;
+use crate::metrics;
 use crate::model::{Batch, CampaignId, DeadLetter, FailureClass, Run, SettledCampaign, SyncedCampaign};
 use crate::ports::{Disowned, Share, Store, StoreError};
 use crate::progress::ProgressSender;
@@ -140,6 +141,7 @@ impl<S: Store> StoreActor<S> {
         let commit = async move {
             let begun = Instant::now();
             let outcome = store.commit(&shares).await;
+            metrics::batch_ended(entries, begun.elapsed(), &outcome);
             if outcome.is_ok() {
                 let commit_ms = begun.elapsed().as_millis() as u64;
                 debug!(entries, runs = shares.len(), commit_ms, "batch committed");

@@ -21,6 +21,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::Instrument;
 
+use crate::metrics;
 use crate::settings::RestartIntensity;
 
 /// The kinds of actor that are supervised.
@@ -31,6 +32,21 @@ pub(crate) enum ActorKind {
     RateLimiter,
     Sync,
     Store,
+}
+
+impl ActorKind {
+    pub(crate) const ALL: [Self; 5] = [Self::Auth, Self::Pager, Self::RateLimiter, Self::Sync, Self::Store];
+
+    /// The name that metrics and the report use.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            ActorKind::Auth => "auth",
+            ActorKind::Pager => "pager",
+            ActorKind::RateLimiter => "rate_limiter",
+            ActorKind::Sync => "sync",
+            ActorKind::Store => "store",
+        }
+    }
 }
 
 impl fmt::Display for ActorKind {
@@ -140,7 +156,10 @@ impl<A: Supervised + Actor<Context = Context<A>>> Future for Guard<A> {
                 Crashed { actor: this.kind, cause: panic_message(&*panic), restarts: pause.is_some() };
             this.supervisor.do_send(crashed);
             match pause {
-                Some(pause) => this.pause = Some(Box::pin(sleep(pause))),
+                Some(pause) => {
+                    metrics::restarted(this.kind);
+                    this.pause = Some(Box::pin(sleep(pause)));
+                }
                 None => return Poll::Ready(()),
             }
         }

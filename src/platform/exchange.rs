@@ -133,13 +133,13 @@ impl Exchange {
         let body = match body {
             Ok(Ok(body)) if !cut_off(response.headers(), body.len()) => body,
             Ok(Ok(body)) => {
-                permit.answered(Answer::Failed);
+                permit.answered(Answer::Unparsable);
                 let message =
                     format!("{what} answered {status}, but its body broke off after {} bytes", body.len());
                 return transient(FailureClass::Connection, message);
             }
             Ok(Err(error)) => {
-                permit.answered(Answer::Failed);
+                permit.answered(Answer::Unparsable);
                 let (class, why) = broken(&error, limit);
                 return transient(class, format!("{what} answered {status}, but its body {why}"));
             }
@@ -154,7 +154,7 @@ impl Exchange {
                 Ok(parsed)
             }
             Err(error) => {
-                permit.answered(Answer::Failed);
+                permit.answered(Answer::Unparsable);
                 let body = (!confidential).then_some(&*body);
                 transient(FailureClass::Unparsable, unpromised(&what, status, &error, body, &secrets))
             }

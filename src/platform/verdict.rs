@@ -39,7 +39,8 @@ impl Verdict {
             Verdict::Unauthorized => Answer::Unauthorized,
             Verdict::Throttled => Answer::Throttled,
             Verdict::Unavailable => Answer::Unavailable,
-            Verdict::Success | Verdict::Rejected => Answer::Failed,
+            Verdict::Success => Answer::Unparsable,
+            Verdict::Rejected => Answer::Rejected,
         }
     }
 }

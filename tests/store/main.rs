@@ -10,4 +10,5 @@ mod removal;
 mod runs;
 mod schema;
 mod spent;
+mod standings;
 mod support;

@@ -37,7 +37,14 @@ impl Scene {
             unavailable: ClassPolicy { base: SECOND, cap: 2 * SECOND, ..ClassPolicy::default() },
             ..RetryPolicy::default()
         };
-        let actor = AuthActor::new(platform.clone(), limiter.clone(), retry, RetryBudget::new(None), jitter);
+        let actor = AuthActor::new(
+            platform.clone(),
+            limiter.clone(),
+            retry,
+            RetryBudget::new(None),
+            jitter,
+            Arc::new(AccountMetrics::of_nobody()),
+        );
         let (supervisor, _) = witness();
         let (auth, _) = guard(ActorKind::Auth, RestartIntensity::SINGLETON, supervisor, actor);
         Self { platform, limiter, auth }

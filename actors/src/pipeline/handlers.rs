@@ -90,6 +90,7 @@ impl Handler<SyncActorExited> for Pipeline {
         match self.pool_crashes.crash() {
             Some(backoff) => {
                 self.restarts.sync += 1;
+                metrics::restarted(ActorKind::Sync);
                 warn!(actor = %ActorKind::Sync, slot, %cause, "an actor panicked and is replaced");
                 ctx.run_later(backoff, move |pipeline, ctx| {
                     pipeline.hire(slot, ctx);

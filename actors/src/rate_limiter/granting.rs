@@ -44,6 +44,7 @@ impl RateLimiter {
         let requests = self.requests;
         let latency = self.latencies.mean();
         let breaker_open = self.breaker.is_open();
+        self.metrics.limiter_stands(self.waiting(), breaker_open);
         self.progress.send_modify(|progress| {
             self.publish_limits(&mut progress.limits);
             progress.requests = requests;
@@ -51,6 +52,7 @@ impl RateLimiter {
             progress.quota = quota_wait;
             progress.breaker_open = breaker_open;
         });
+        self.limit_gauges.show(&self.progress.borrow().limits);
     }
 
     /// When to serve again for a permit that is due then: in time for its lease, and where the rule may bring it forward.
@@ -187,6 +189,7 @@ impl RateLimiter {
         let probe = self.breaker.enter();
         self.granted.insert(slot, Granted { endpoint: waiting.endpoint, retry: waiting.retry, sent: None });
         self.departed += 1;
+        self.metrics.granted(waiting.endpoint, now.saturating_sub(waiting.since));
         let permit = Permit::new(slot, probe, self.take_place(), ctx.address().recipient());
         // Refused, the permit is dropped, and so given back.
         let _ = waiting.reply.send(Ok(permit));

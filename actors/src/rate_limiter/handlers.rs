@@ -15,7 +15,7 @@ impl Handler<AcquirePermit> for RateLimiter {
                 (_, true) => RETRY,
                 (_, false) => NEW,
             };
-            self.queues[queue].push_back(Waiting { endpoint, retry, reply });
+            self.queues[queue].push_back(Waiting { endpoint, retry, since: self.now(), reply });
             self.serve(ctx);
         }
     }

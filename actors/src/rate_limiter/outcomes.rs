@@ -26,6 +26,7 @@ impl RateLimiter {
         } else {
             self.latencies.ended(at - sent);
         }
+        self.metrics.request_ended(granted.endpoint, &fate, at - sent);
         match fate {
             Fate::TimedOut => self.requests.timed_out += 1,
             Fate::Answered(Answer::Unauthorized) => self.requests.unauthorized += 1,

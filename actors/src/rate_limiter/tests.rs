@@ -191,7 +191,7 @@ fn a_slot_in_flight_is_not_granted_again_before_its_answer_and_a_window() {
         sent.mark_sent();
         let waiting = ask(&limiter);
         sleep(5 * SECOND).await;
-        sent.answered(Answer::Failed);
+        sent.answered(Answer::Rejected);
         let answered = Instant::now();
         assert!(waiting.await.expect("it is alive").is_ok());
         assert_due(answered.elapsed(), ms(1003));
@@ -261,7 +261,7 @@ fn a_request_is_counted_as_it_leaves_and_its_answer_as_it_comes() {
         };
         go(Endpoint::Auth, false).await.answered(Answer::Succeeded);
         go(Endpoint::List, false).await.answered(Answer::Unauthorized);
-        go(Endpoint::List, true).await.answered(Answer::Failed);
+        go(Endpoint::List, true).await.answered(Answer::Rejected);
         go(Endpoint::Sync, false).await.answered(Answer::Throttled);
         go(Endpoint::Sync, true).await.timed_out();
         drop(go(Endpoint::Sync, true).await);

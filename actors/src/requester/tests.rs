@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::auth_actor::AuthActor;
+use crate::metrics::AccountMetrics;
 use crate::model::{Page, PageRequest};
 use crate::ports::Platform;
 use crate::rate_limiter::CloseDoor;
@@ -40,7 +41,14 @@ impl Scene {
         let (platform, jitter) = (Rc::new(platform), Jitter::seeded(1));
         let progress = Arc::new(unwatched());
         let limiter = RateLimiter::new(limits, 10 * SECOND, jitter.clone(), progress.clone()).start();
-        let auth = AuthActor::new(platform.clone(), limiter.clone(), retry, budget.clone(), jitter.clone());
+        let auth = AuthActor::new(
+            platform.clone(),
+            limiter.clone(),
+            retry,
+            budget.clone(),
+            jitter.clone(),
+            Arc::new(AccountMetrics::of_nobody()),
+        );
         let auth = auth.start().recipient();
         let requester = Requester { auth, limiter: limiter.clone(), retry, budget, progress, jitter };
         Self { platform, limiter, requester }

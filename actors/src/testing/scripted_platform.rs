@@ -241,12 +241,14 @@ impl ScriptedPlatform {
                 permit.disconnected();
                 return Err(transient(FailureClass::Connection, "the connection broke"));
             }
-            Play::Garble => (Answer::Failed, Err(transient(FailureClass::Unparsable, "it is no JSON"))),
+            Play::Garble => (Answer::Unparsable, Err(transient(FailureClass::Unparsable, "it is no JSON"))),
             Play::Throttle(retry_after) => (Answer::Throttled, Err(PlatformError::Throttled { retry_after })),
             Play::Unauthorized => {
                 (Answer::Unauthorized, Err(PlatformError::Unauthorized { message: "it said 401".into() }))
             }
-            Play::Reject => (Answer::Failed, Err(PlatformError::Rejected { message: "it said 404".into() })),
+            Play::Reject => {
+                (Answer::Rejected, Err(PlatformError::Rejected { message: "it said 404".into() }))
+            }
             Play::Unavailable | Play::Panic => {
                 (Answer::Unavailable, Err(transient(FailureClass::Unavailable, "it said 503")))
             }

@@ -39,7 +39,7 @@ struct Plan {
 fn plans() -> impl Strategy<Value = Vec<Plan>> {
     let course = prop_oneof![
         6 => Just(Course::Answered(Answer::Succeeded)),
-        2 => Just(Course::Answered(Answer::Failed)),
+        2 => Just(Course::Answered(Answer::Rejected)),
         1 => Just(Course::Dropped),
         1 => Just(Course::NeverAnswered),
         1 => Just(Course::NeverSent),
@@ -238,7 +238,7 @@ proptest! {
             bearer.heard(QuotaSignals { remaining: vec![], policies: vec![stated] });
             bearer.answered(Answer::Succeeded);
             let mut counted = vec![begun.elapsed(); in_flight.len() + 1];
-            in_flight.into_iter().for_each(|permit| permit.answered(Answer::Failed));
+            in_flight.into_iter().for_each(|permit| permit.answered(Answer::Rejected));
             counted.extend(play_with(&limiter, longest, workers, plans, begun.elapsed()).await);
             counted
         });

@@ -103,7 +103,7 @@ fn what_left_after_the_request_that_brought_the_word_is_taken_off_it_and_what_le
         assert_eq!(free(&limiter).await.len(), 7);
         // Answered or not, they have been counted once.
         after.into_iter().for_each(|permit| permit.answered(Answer::Succeeded));
-        before.into_iter().for_each(|permit| permit.answered(Answer::Failed));
+        before.into_iter().for_each(|permit| permit.answered(Answer::Rejected));
         tally(&limiter).await;
         assert_eq!(free(&limiter).await.len(), 7, "given back by the line above it, and no more");
         drop(unsent);
@@ -141,7 +141,7 @@ fn each_policy_has_its_own_word_and_the_least_holds() {
             .map(|(name, n, s)| Remaining::new(name, n, s * SECOND).expect("in range"));
         let bearer = sent(&limiter).await;
         bearer.heard(QuotaSignals { remaining: remaining.into(), policies: vec![] });
-        bearer.answered(Answer::Failed);
+        bearer.answered(Answer::Rejected);
         let begun = Instant::now();
         for due in [0, 0, 0, 0, 0, 2005, 2005, 2005, 600_005] {
             send(&limiter).await;
