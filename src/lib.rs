@@ -15,4 +15,5 @@ pub mod report;
 pub mod shutdown;
 pub mod standard_error;
 pub mod store;
+pub mod syncer;
 pub mod telemetry;

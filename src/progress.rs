@@ -1,6 +1,8 @@
 //! Shows what a run is doing while it runs: a bar on a terminal, plain lines elsewhere, log events where the logs
 //! are for machines. Only ever on standard error.
 
+mod fleet;
+
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use actors::progress::Progress;
 use actors::settings::PipelineSettings;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tracing::info;
 
 use crate::config::LogFormat;
@@ -24,24 +26,40 @@ const ESTIMATE_PERIOD: Duration = Duration::from_secs(1);
 /// How far back the rate of permits looks.
 const RATE_SPAN: Duration = Duration::from_secs(5);
 
-/// Follows a run until it is dropped.
-pub async fn show(
-    mut progress: watch::Receiver<Progress>,
-    settings: PipelineSettings,
-    format: LogFormat,
-    stderr: StandardError,
-) {
+/// An account whose run is watched.
+pub struct Watched {
+    /// How it works.
+    pub settings: PipelineSettings,
+    /// What it does.
+    pub progress: watch::Receiver<Progress>,
+}
+
+/// Follows the runs until it is dropped.
+pub async fn show(mut watched: Vec<Watched>, format: LogFormat, stderr: StandardError) {
     let on_terminal = format == LogFormat::Pretty && std::io::stderr().is_terminal();
-    let bar = on_terminal.then(|| stderr.bars().add(new_bar()));
     let mut ticks = interval(if on_terminal { BAR_PERIOD } else { LINE_PERIOD });
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     // The first tick is at once, before there is anything to say.
     ticks.tick().await;
+    match &mut watched[..] {
+        [one] => show_one(one, format, on_terminal, &mut ticks, &stderr).await,
+        _ => fleet::show(watched, format, on_terminal, &mut ticks, &stderr).await,
+    }
+}
+
+async fn show_one(
+    Watched { settings, progress }: &mut Watched,
+    format: LogFormat,
+    on_terminal: bool,
+    ticks: &mut Interval,
+    stderr: &StandardError,
+) {
+    let bar = on_terminal.then(|| stderr.bars().add(new_bar()));
     let (mut rate, mut left) = (Rate::default(), Left::default());
     loop {
         ticks.tick().await;
         let now = progress.borrow_and_update().clone();
-        let left = left.of(&now, &settings);
+        let left = left.of(&now, settings);
         let per_second = rate.of(now.requests.total);
         let text = describe(&now, per_second, left);
         let stored = now.stored_before + now.stored;

@@ -1,6 +1,8 @@
 //! The report on standard output: a table for people, one JSON object for scripts; and the exit code that says
 //! the same.
 
+mod fleet;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -28,7 +30,10 @@ pub fn exit_code(status: Status) -> ExitCode {
 pub fn print(report: &Report, format: ReportFormat) {
     let text = match format {
         ReportFormat::Json => serde_json::to_string(report).expect("a report is plain data"),
-        ReportFormat::Table => report.accounts.iter().map(table).collect::<Vec<_>>().join("\n"),
+        ReportFormat::Table => match &report.accounts[..] {
+            [one] => table(one),
+            all => fleet::table(all),
+        },
     };
     let _ = writeln!(io::stdout(), "{text}");
 }

@@ -94,6 +94,26 @@ pub struct AccountReport {
     pub problems: Vec<Problem>,
 }
 
+impl AccountReport {
+    /// Of an account whose run came to nothing.
+    pub fn failed(account: AccountId, problem: Problem) -> Self {
+        Self {
+            account,
+            run_id: None,
+            status: Status::Failed,
+            listing_proven: false,
+            resumed: false,
+            campaigns: CampaignCounts::default(),
+            requests: RequestCounts::default(),
+            restarts: RestartCounts::default(),
+            duration: Duration::ZERO,
+            lower_bound: Duration::ZERO,
+            limits: vec![],
+            problems: vec![problem],
+        }
+    }
+}
+
 /// A rate limit that a run kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LimitKept {

@@ -109,6 +109,13 @@ impl Concurrency {
     }
 }
 
+impl Default for BatchLimits {
+    /// 500 campaigns within 200 ms: a commit costs as much as storing some hundred, and a fifth of a second nobody notices.
+    fn default() -> Self {
+        Self { size: const { NonZeroUsize::new(500).expect("not zero") }, linger: Duration::from_millis(200) }
+    }
+}
+
 /// When a batch is committed: as soon as it is full or its oldest entry has waited long enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimits {
@@ -126,6 +133,11 @@ impl BatchLimits {
                 allowed: "1 to 10000 entries within at most 60s",
             }),
         }
+    }
+
+    /// What keeps both.
+    pub fn strictest(self, other: Self) -> Self {
+        Self { size: self.size.min(other.size), linger: self.linger.min(other.linger) }
     }
 
     /// Entries that fill a batch.

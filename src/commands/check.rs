@@ -9,10 +9,10 @@ use std::rc::Rc;
 use actors::retry_policy::RetryPolicy;
 use comfy_table::{Table, presets};
 
-use super::sync::client;
 use crate::config::{CheckConfig, PlatformConfig};
 use crate::private_postgres::PrivatePostgres;
 use crate::store::{DatabaseUrl, PgStore};
+use crate::syncer::client;
 
 /// Exit code 0 where everything is in order, else 1. A wrong configuration does not come this far.
 pub async fn run(config: CheckConfig) -> anyhow::Result<ExitCode> {
@@ -45,7 +45,7 @@ const ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).expect("3 is not zero");
 type Finding = Result<String, String>;
 
 async fn credentials(platform: &PlatformConfig) -> Finding {
-    let client = client(platform, 1).map_err(|error| error.to_string())?;
+    let client = client(platform).map_err(|error| error.to_string())?;
     let retry = RetryPolicy { max_attempts: ATTEMPTS, ..RetryPolicy::default() };
     actors::check_credentials(Rc::new(client), retry).await?;
     Ok(format!("{} logs in at {}", platform.email, platform.api_url))

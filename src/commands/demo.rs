@@ -19,7 +19,8 @@ use mock_platform::{EMAIL, MockPlatform, PASSWORD, RateLimit, Settings, Stats};
 
 use super::sync::sync;
 use crate::config::{
-    DatabaseConfig, DemoConfig, LogFormat, PipelineConfig, PlatformConfig, RateLimits, ReportFormat,
+    AccountConfig, DatabaseConfig, DemoConfig, LogFormat, PipelineConfig, PlatformConfig, RateLimits,
+    ReportFormat,
 };
 use crate::database::Database;
 use crate::report;
@@ -30,6 +31,8 @@ use crate::store::CampaignRow;
 /// A database of its own: a demo's rows have no place among a user's.
 const DATABASE: &str = "campaign_sync_demo";
 const ACCOUNT: &str = "demo";
+/// There is but one account, whose concurrency is what counts.
+const MAX_IN_FLIGHT: usize = 1;
 /// Stored rows that are shown at the end.
 const ROWS_SHOWN: u32 = 5;
 /// 10 requests in 60 s and 2 s for a sync are an hour's patience; a sixtieth of both is a quarter of a minute's.
@@ -78,9 +81,9 @@ pub async fn run(
         "100 campaigns, 10 requests a second, a fifth of the answers 503, one in twenty never comes";
     // Somebody who has closed standard error does not want to read it.
     stderr.line(&format!("mock platform at {}: {introduction}", platform.url()));
-    let outcome =
-        sync(&platform_config, &pipeline_config, database.store.clone(), log_format, stderr, shutdown)
-            .await?;
+    let account = AccountConfig { platform: platform_config, pipeline: pipeline_config };
+    let store = database.store.clone();
+    let outcome = sync(vec![account], MAX_IN_FLIGHT, store, log_format, stderr, shutdown).await;
     let seen = platform.stop();
     report::print(&outcome, config.report);
     if config.report == ReportFormat::Table {

@@ -16,10 +16,10 @@ use actors::{Probe, probe};
 use anyhow::{Context, anyhow};
 
 use self::record::Record;
-use super::sync::{client, pipeline_settings};
 use crate::config::{Campaigns, PlanConfig, ReportFormat};
 use crate::estimate::{Conditions, estimate};
 use crate::plan_report::PlanReport;
+use crate::syncer::{client, pipeline_settings};
 
 /// Exit code 0; 1, by an error, where the platform could not be asked, or a run is at work on the account.
 pub async fn run(config: PlanConfig) -> anyhow::Result<ExitCode> {
@@ -74,7 +74,7 @@ async fn ask(config: &PlanConfig, settings: &PipelineSettings) -> anyhow::Result
         }
         Campaigns::AsListedBy(platform) => platform,
     };
-    let client = Rc::new(client(platform, 1)?);
+    let client = Rc::new(client(platform)?);
     let record = record::open(&config.database, &settings.account).await?;
     let answer = probe(settings, client, record.as_ref().ok().map(Record::of_probe)).await;
     let unrecorded = match record {

@@ -1,4 +1,4 @@
-//! `run` and `dead-letters replay`: syncs the configured account once, all of it or what of it was given up on.
+//! `run` and `dead-letters replay`: syncs the configured accounts once, all of each or what was given up on.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::sync::sync;
-use crate::config::{AccountConfig, LogFormat, RunConfig};
+use crate::config::{LogFormat, RunConfig};
 use crate::database::{self, Database};
 use crate::report;
 use crate::shutdown::{INTERRUPTED, Shutdown};
@@ -30,9 +30,9 @@ pub async fn run(
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let database = database?;
-    // One account for now.
-    let AccountConfig { platform, pipeline } = &config.accounts[0];
-    let report = sync(platform, pipeline, database.store.clone(), log_format, stderr, shutdown).await?;
+    let RunConfig { accounts, max_in_flight, .. } = config;
+    let store = database.store.clone();
+    let report = sync(accounts, max_in_flight.get(), store, log_format, stderr, shutdown).await;
     report::print(&report, config.report);
     database.close().await;
     Ok(report::exit_code(report.status))

@@ -1,77 +1,60 @@
-//! What the commands that reach the platform share: its client, the pipeline's settings, and, for `run` and `demo`,
-//! one account through the pipeline with progress on standard error.
+//! What `run` and `demo` share: accounts through their pipelines, all at once, with progress on standard error.
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use actors::model::AccountId;
 use actors::progress::Progress;
-use actors::report::{AccountReport, Report};
-use actors::settings::PipelineSettings;
-use tokio::sync::watch;
+use actors::report::{AccountReport, Problem, ProblemClass, Report};
+use tokio::sync::{Semaphore, watch};
 
-use crate::config::{LogFormat, PipelineConfig, PlatformConfig, RateLimits};
-use crate::platform::{Connections, HttpPlatform, PlatformSettings, SetupError};
-use crate::progress;
+use crate::config::{AccountConfig, LogFormat};
+use crate::progress::{self, Watched};
 use crate::shutdown::Shutdown;
 use crate::standard_error::StandardError;
 use crate::store::PgStore;
+use crate::syncer::{Syncer, pipeline_settings};
 
-/// Syncs the account once. Errors are those from before the first request.
+/// Accounts at work at once: each takes some tens of kilobytes while it waits for its limit. The others wait in their order.
+const ACCOUNTS_AT_ONCE: usize = 2000;
+
+/// Syncs each account once. What goes wrong with one is in its report and concerns no other.
 pub(super) async fn sync(
-    platform: &PlatformConfig,
-    pipeline: &PipelineConfig,
+    accounts: Vec<AccountConfig>,
+    max_in_flight: usize,
     store: PgStore,
     log_format: LogFormat,
     stderr: StandardError,
     shutdown: Shutdown,
-) -> anyhow::Result<Report> {
-    let settings = pipeline_settings(&platform.account, platform.request_timeout, pipeline);
-    // The sync actors, the pager and a login.
-    let platform = client(platform, pipeline.concurrency.get() + 2)?;
-    let (sender, watched) = watch::channel(Progress::default());
-    let display = actix_rt::spawn(progress::show(watched, settings.clone(), log_format, stderr.clone()));
-    let report: AccountReport =
-        actors::run(settings, Rc::new(platform), Rc::new(store), sender, shutdown.requested()).await;
+) -> Report {
+    let syncer = Rc::new(Syncer::new(store, &accounts, max_in_flight));
+    let turns = Rc::new(Semaphore::new(ACCOUNTS_AT_ONCE));
+    let (mut watched, mut runs) = (vec![], vec![]);
+    for account in accounts {
+        let platform = &account.platform;
+        let id = platform.account.clone();
+        let settings = pipeline_settings(&id, platform.request_timeout, &account.pipeline);
+        let (sender, progress) = watch::channel(Progress::default());
+        watched.push(Watched { settings, progress });
+        let (syncer, turns, shutdown) = (syncer.clone(), turns.clone(), shutdown.clone());
+        let run = async move {
+            // It is never closed.
+            let _turn = turns.acquire().await;
+            syncer.sync(&account, sender, shutdown.requested()).await
+        };
+        runs.push((id, actix_rt::spawn(run)));
+    }
+    let display = actix_rt::spawn(progress::show(watched, log_format, stderr.clone()));
+    let mut reports = Vec::with_capacity(runs.len());
+    for (account, run) in runs {
+        reports.push(run.await.unwrap_or_else(|error| {
+            let message = format!("its run broke off, which is a bug: {error}");
+            AccountReport::failed(account, Problem { class: ProblemClass::PipelineFailed, message })
+        }));
+    }
     display.abort();
     // What cannot be cleared any more was on a terminal that has gone.
     let _ = stderr.bars().clear();
-    Ok(Report::from(vec![report]))
-}
-
-/// A client of the account's platform with room for so many requests at once; nothing is sent.
-pub(super) fn client(platform: &PlatformConfig, connections: usize) -> Result<HttpPlatform, SetupError> {
-    let connections = Connections::new(connections, platform.api_url.scheme() == "https")?;
-    let settings = PlatformSettings {
-        base_url: platform.api_url.clone(),
-        account: platform.account.clone(),
-        email: platform.email.clone(),
-        password: platform.password.clone(),
-        request_timeout: platform.request_timeout,
-    };
-    HttpPlatform::new(settings, &connections)
-}
-
-/// What the configuration says, in the pipeline's words.
-pub(super) fn pipeline_settings(
-    account: &AccountId,
-    request_timeout: Duration,
-    pipeline: &PipelineConfig,
-) -> PipelineSettings {
-    PipelineSettings {
-        account: account.clone(),
-        rate_limits: pipeline.rate_limits.at_first(),
-        adopt_stated_limits: pipeline.rate_limits == RateLimits::Auto,
-        concurrency: pipeline.concurrency,
-        page_size: pipeline.page_size,
-        retry: pipeline.retry,
-        retry_budget: pipeline.retry_budget,
-        batch: pipeline.batch,
-        request_timeout,
-        max_wait: pipeline.max_wait,
-        max_shrink: pipeline.max_shrink,
-        fresh: pipeline.fresh,
-        replay: pipeline.replay.clone(),
-        seed: rand::random(),
+    if let Ok(syncer) = Rc::try_unwrap(syncer) {
+        syncer.end().await;
     }
+    Report::from(reports)
 }

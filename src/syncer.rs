@@ -1,0 +1,126 @@
+//! `Syncer`: what every command that syncs accounts needs: the platforms' connections, the store and the fleet that
+//! their runs share, and the way from an account's configuration to its run.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actors::Fleet;
+use actors::model::AccountId;
+use actors::progress::ProgressSender;
+use actors::report::{AccountReport, Problem, ProblemClass};
+use actors::settings::{BatchLimits, PipelineSettings};
+
+use crate::config::{AccountConfig, PipelineConfig, PlatformConfig, RateLimits};
+use crate::platform::{Connections, HttpPlatform, PlatformSettings, SetupError};
+use crate::store::PgStore;
+
+/// A page and a login.
+const BESIDE_SYNCS: usize = 2;
+
+/// See the module. It lives on the arbiter that it was made on.
+pub struct Syncer {
+    fleet: Fleet<PgStore>,
+    max_in_flight: usize,
+    plain: OnceCell<Connections>,
+    encrypted: OnceCell<Connections>,
+}
+
+impl Syncer {
+    /// For accounts like these, with so many requests of all of them in flight; or as many as one of them alone may have.
+    pub fn new(store: PgStore, accounts: &[AccountConfig], max_in_flight: usize) -> Self {
+        let concurrency = accounts.iter().map(|account| account.pipeline.concurrency.get()).max();
+        let max_in_flight = max_in_flight.max(concurrency.unwrap_or(0) + BESIDE_SYNCS);
+        Self {
+            fleet: Fleet::new(Rc::new(store), batch_limits(accounts), max_in_flight),
+            max_in_flight,
+            plain: OnceCell::new(),
+            encrypted: OnceCell::new(),
+        }
+    }
+
+    /// Syncs one account once. Ends early when `shutdown` is ready.
+    pub async fn sync(
+        &self,
+        account: &AccountConfig,
+        progress: ProgressSender,
+        shutdown: impl Future<Output = ()> + 'static,
+    ) -> AccountReport {
+        let AccountConfig { platform, pipeline } = account;
+        match self.platform(platform) {
+            Ok(client) => {
+                let settings = pipeline_settings(&platform.account, platform.request_timeout, pipeline);
+                self.fleet.run(settings, Rc::new(client), progress, shutdown).await
+            }
+            Err(error) => {
+                let problem =
+                    Problem { class: ProblemClass::PlatformUnavailable, message: error.to_string() };
+                AccountReport::failed(platform.account.clone(), problem)
+            }
+        }
+    }
+
+    /// After the last run: leaves nothing running.
+    pub async fn end(self) {
+        self.fleet.end().await;
+    }
+
+    fn platform(&self, config: &PlatformConfig) -> Result<HttpPlatform, SetupError> {
+        let with_tls = config.api_url.scheme() == "https";
+        let kept = if with_tls { &self.encrypted } else { &self.plain };
+        let connections = match kept.get() {
+            Some(connections) => connections,
+            None => {
+                let connections = Connections::new(self.max_in_flight, with_tls)?;
+                kept.get_or_init(|| connections)
+            }
+        };
+        client_on(connections, config)
+    }
+}
+
+/// A client of the account's platform with a connection of its own, for one request at a time; nothing is sent.
+pub fn client(config: &PlatformConfig) -> Result<HttpPlatform, SetupError> {
+    client_on(&Connections::new(1, config.api_url.scheme() == "https")?, config)
+}
+
+fn client_on(connections: &Connections, config: &PlatformConfig) -> Result<HttpPlatform, SetupError> {
+    let settings = PlatformSettings {
+        base_url: config.api_url.clone(),
+        account: config.account.clone(),
+        email: config.email.clone(),
+        password: config.password.clone(),
+        request_timeout: config.request_timeout,
+    };
+    HttpPlatform::new(settings, connections)
+}
+
+/// What the configuration says, in the pipeline's words.
+pub fn pipeline_settings(
+    account: &AccountId,
+    request_timeout: Duration,
+    pipeline: &PipelineConfig,
+) -> PipelineSettings {
+    PipelineSettings {
+        account: account.clone(),
+        rate_limits: pipeline.rate_limits.at_first(),
+        adopt_stated_limits: pipeline.rate_limits == RateLimits::Auto,
+        concurrency: pipeline.concurrency,
+        page_size: pipeline.page_size,
+        retry: pipeline.retry,
+        retry_budget: pipeline.retry_budget,
+        batch: pipeline.batch,
+        request_timeout,
+        max_wait: pipeline.max_wait,
+        max_shrink: pipeline.max_shrink,
+        fresh: pipeline.fresh,
+        replay: pipeline.replay.clone(),
+        seed: rand::random(),
+    }
+}
+
+/// The accounts' campaigns share transactions, so the strictest of their limits hold for all.
+fn batch_limits(accounts: &[AccountConfig]) -> BatchLimits {
+    let limits = accounts.iter().map(|account| account.pipeline.batch);
+    limits.reduce(BatchLimits::strictest).unwrap_or_default()
+}
