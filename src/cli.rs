@@ -83,7 +83,7 @@ pub struct PlatformArgs {
     /// Login of the platform [env: AD_PLATFORM_EMAIL]
     #[arg(long)]
     pub email: Option<String>,
-    /// Account to sync, sent as x-client-id; with [[accounts]] in the configuration file one of those, repeatable, else all
+    /// Account to sync, sent as x-client-id; where the configuration file has accounts, one of those, repeatable; else all
     /// [env: CAMPAIGN_SYNC_ACCOUNT] [default: default]
     #[arg(long, value_name = "ID")]
     pub account: Vec<String>,
