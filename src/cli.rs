@@ -7,7 +7,8 @@
 
 mod dead_letters;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
 
 pub use dead_letters::{DeadLettersCommand, DiscardArgs, LetterFilterArgs, ListArgs, ReplayArgs};
 
@@ -59,13 +60,17 @@ pub enum Command {
     DeadLetters(DeadLettersCommand),
     /// Serve the reference platform's API with its limits and faults, for trying things out
     MockPlatform(MockPlatformArgs),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
 /// Which configuration file.
 #[derive(Args, Default)]
 pub struct FileArgs {
     /// TOML file of accounts and defaults [env: CAMPAIGN_SYNC_CONFIG] [default: campaign-sync.toml where it exists]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub config: Option<String>,
 }
 
@@ -78,7 +83,7 @@ pub struct PlatformArgs {
     /// Login of the platform [env: AD_PLATFORM_EMAIL]
     #[arg(long)]
     pub email: Option<String>,
-    /// Account to sync, sent as x-client-id; with [[accounts]] in the configuration file one of those, repeatable, else all
+    /// Account to sync, sent as x-client-id; where the configuration file has accounts, one of those, repeatable; else all
     /// [env: CAMPAIGN_SYNC_ACCOUNT] [default: default]
     #[arg(long, value_name = "ID")]
     pub account: Vec<String>,
@@ -299,6 +304,21 @@ pub struct RunsArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: LogArgs,
+}
+
+/// What `completions` takes.
+#[derive(Args)]
+pub struct CompletionsArgs {
+    /// Shell to complete commands and flags in
+    pub shell: Shell,
+}
+
+/// Flags of `man`.
+#[derive(Args, Default)]
+pub struct ManArgs {
+    /// Folder for a page for each command [default: the program's own page, to standard output]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: Option<String>,
 }
 
 /// Flags of `mock-platform`.

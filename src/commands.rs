@@ -2,12 +2,15 @@
 //! returns its exit code; it never ends the process.
 
 pub mod check;
+pub mod completions;
 pub mod dead_letters;
 pub mod demo;
+pub mod man;
 pub mod migrate;
 pub mod mock_platform;
 pub mod plan;
 pub mod run;
 pub mod runs;
 
+mod generated;
 mod sync;

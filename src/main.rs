@@ -90,5 +90,7 @@ async fn run(command: Command, stderr: &StandardError) -> anyhow::Result<ExitCod
             let (_, shutdown) = begin(&config.log, by_terminal())?;
             commands::mock_platform::run(config, shutdown).await
         }
+        Command::Completions(args) => commands::completions::run(args),
+        Command::Man(args) => commands::man::run(args),
     }
 }

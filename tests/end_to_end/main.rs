@@ -2,6 +2,7 @@
 
 mod commands;
 mod completeness;
+mod configuration_file;
 mod dead_letters;
 mod kills;
 mod listing_platform;

@@ -38,8 +38,8 @@ fn the_example_tells_every_setting_with_its_default_and_a_line_about_it() {
     let keys = SETTINGS.iter().filter_map(|setting| Some((setting.in_file.as_ref()?.key, setting.default)));
     let keys = keys.chain(SECRETS.iter().map(|secret| (secret.key, None)));
     for (key, default) in keys {
-        let of = |line: &&str| switched_on(line).unwrap_or(line).starts_with(&format!("{key} = "));
-        let which = lines.iter().position(|line| of(&line)).unwrap_or_else(|| panic!("{key} is not told"));
+        let of = |line: &str| switched_on(line).unwrap_or(line).starts_with(&format!("{key} = "));
+        let which = lines.iter().position(|line| of(line)).unwrap_or_else(|| panic!("{key} is not told"));
         assert!(lines[which - 1].starts_with("# "), "nothing is said about {key}");
         let value = switched_on(lines[which]).unwrap_or(lines[which]).split_once(" = ").unwrap().1;
         if let Some(default) = default {
@@ -48,6 +48,21 @@ fn the_example_tells_every_setting_with_its_default_and_a_line_about_it() {
         }
     }
     assert!(account.contains("\nid = "));
+}
+
+#[test]
+fn the_example_of_the_readme_is_a_configuration() {
+    let readme = include_str!("../../../README.md");
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    assert_eq!(problems_by_schema(text), [] as [String; 0]);
+    // Who has no password manager of that name has another program that prints something.
+    let file = Written::new(&text.replace(r#""pass""#, r#""echo""#));
+    std::fs::create_dir(file.folder().join("secrets")).unwrap();
+    std::fs::write(file.folder().join("secrets/database-url"), "host=db\n").unwrap();
+    let config = file.run("", &[("ACME_PASSWORD", "hunter2")]).unwrap();
+    assert_eq!(ids(&config), ["acme", "zoo"]);
+    assert_eq!(config.accounts[1].platform.password.expose_secret(), "show ads/zoo");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The configuration file.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::*;
 
@@ -15,6 +15,10 @@ impl Written {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("c.toml"), text).unwrap();
         Self { folder }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -209,7 +213,7 @@ fn the_secrets_of_accounts_that_are_not_meant_are_not_read() {
     let file = Written::new(text);
     let config = file.run("--account b", &[]).unwrap();
     assert_eq!(only(&config.accounts).platform.password.expose_secret(), "hunter4");
-    let ran = |name: &str| file.folder.path().join(name).exists();
+    let ran = |name: &str| file.folder().join(name).exists();
     assert_eq!((ran("ran-a"), ran("ran-b")), (false, true));
 }
 
@@ -245,8 +249,8 @@ fn a_secret_is_in_a_variable_a_file_beside_the_configuration_or_what_a_command_p
     ] {
         let file =
             Written::new(&format!("password = {secret}\ndatabase_url = {{ command = ['echo', 'host=db'] }}"));
-        fs::create_dir(file.folder.path().join("secrets")).unwrap();
-        fs::write(file.folder.path().join("secrets/acme"), "hunter3\n").unwrap();
+        fs::create_dir(file.folder().join("secrets")).unwrap();
+        fs::write(file.folder().join("secrets/acme"), "hunter3\n").unwrap();
         let flags = format!("--config {}", file.path().display());
         let config = run_bare(&flags, &environment(&REQUIRED[..2], dot_env)).unwrap();
         assert_eq!(only(&config.accounts).platform.password.expose_secret(), "hunter3", "{secret}");
@@ -486,7 +490,9 @@ fn every_command_that_reads_settings_reads_the_file() {
             Command::DeadLetters(Discard(args)) => {
                 DiscardConfig::load(&args, &environment).map(|c| (c.database, c.log))
             }
-            Command::Demo(_) | Command::MockPlatform(_) => panic!("they do not"),
+            Command::Demo(_) | Command::MockPlatform(_) | Command::Completions(_) | Command::Man(_) => {
+                panic!("they do not")
+            }
         }
         .unwrap()
     };
