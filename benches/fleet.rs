@@ -1,0 +1,264 @@
+//! `cargo bench --bench fleet -- [--accounts N] [--campaigns N] [--rate-limit N/WINDOW]`: a thousand accounts in one
+//! `run`, each under its own limit, one in twenty of them broken in one of four ways. Real processes: the binary, mock
+//! platforms, a PostgreSQL. It says how long the healthy accounts took, beside one of them alone and beside what the
+//! processors allow, and ends with exit code 1 where one is not complete, a 429 was answered, or a broken one is not
+//! named with its cause.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use campaign_sync::private_postgres::{ThrowawayPostgres, throwaway};
+use mock_platform::{EMAIL, Fault, MockPlatform, PASSWORD, RateLimit, Settings};
+use serde_json::Value;
+use tokio::time::Instant;
+
+const DATABASE: &str = "fleet";
+/// One account in so many is broken.
+const BROKEN: usize = 20;
+const LATENCY: Duration = Duration::from_millis(33);
+/// How often the memory of the process is looked at: its peak is the kernel's own count, so only the last look matters.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What is wrong with an account, how it is configured, and the problem that its report has to name.
+struct Ailment {
+    name: &'static str,
+    platform: fn(Settings) -> Settings,
+    settings: &'static str,
+    expected: &'static str,
+}
+
+const AILMENTS: [Ailment; 4] = [
+    Ailment { name: "refused", platform: |healthy| healthy, settings: "", expected: "credentials_refused" },
+    Ailment {
+        name: "unavailable",
+        platform: |healthy| Settings { error_rate: 1.0, ..healthy },
+        settings: "max_wait = '20s'\n",
+        expected: "platform_unavailable",
+    },
+    Ailment {
+        name: "silent",
+        platform: |healthy| Settings { hang_rate: 1.0, ..healthy },
+        settings: "max_wait = '20s'\nrequest_timeout = '1s'\n",
+        expected: "platform_unavailable",
+    },
+    Ailment {
+        name: "malformed",
+        platform: |healthy| Settings { faults: vec![(Fault::MalformedEntry, 1.0)], ..healthy },
+        settings: "",
+        expected: "dead_letters",
+    },
+];
+
+struct Size {
+    accounts: usize,
+    campaigns: u64,
+    limit: (u32, u64),
+}
+
+/// What a run of the binary came to.
+struct Ran {
+    report: Value,
+    took: Duration,
+    peak_kib: u64,
+    processor: Duration,
+    /// From the begin of the first healthy account's run to the end of the last.
+    healthy: Duration,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let size = size()?;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fleet");
+    fs::create_dir_all(&folder)?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let postgres = throwaway().await?;
+        let healthy = Settings {
+            campaigns: size.campaigns,
+            rate_limits: vec![RateLimit {
+                requests: size.limit.0,
+                window: Duration::from_millis(size.limit.1),
+            }],
+            sync_latency: LATENCY,
+            ..Settings::default()
+        };
+        let start = |settings| MockPlatform::start(settings, SocketAddr::from(([127, 0, 0, 1], 0)));
+        let platform = start(healthy.clone())?;
+        let ailing: Vec<MockPlatform> = AILMENTS
+            .iter()
+            .map(|ailment| start((ailment.platform)(healthy.clone())))
+            .collect::<Result<_, _>>()?;
+
+        let file = configuration(&size, &platform, &ailing);
+        let path = folder.join("campaign-sync.toml");
+        fs::write(&path, file)?;
+        let alone = run(&path, &postgres, "alone", &["--account", "healthy-0"]).await?;
+        let all = run(&path, &postgres, DATABASE, &[]).await?;
+        let throttled: u64 =
+            [platform].into_iter().chain(ailing).map(|platform| platform.stop().throttled).sum();
+        report(&size, &alone, &all, throttled)
+    })
+}
+
+fn size() -> anyhow::Result<Size> {
+    let mut size = Size { accounts: 1000, campaigns: 100, limit: (40, 1000) };
+    // Cargo adds `--bench`.
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    while let Some(flag) = arguments.next() {
+        let value = arguments.next().with_context(|| format!("{flag} needs a value"))?;
+        match flag.as_str() {
+            "--accounts" => size.accounts = value.parse()?,
+            "--campaigns" => size.campaigns = value.parse()?,
+            "--rate-limit" => {
+                let (requests, window) =
+                    value.split_once('/').context("a limit is N/WINDOW, such as 40/1s")?;
+                let seconds: u64 = window.strip_suffix('s').context("a window is in seconds")?.parse()?;
+                size.limit = (requests.parse()?, seconds * 1000);
+            }
+            _ => bail!("{flag} is unknown: --accounts, --campaigns, --rate-limit"),
+        }
+    }
+    Ok(size)
+}
+
+fn configuration(size: &Size, platform: &MockPlatform, ailing: &[MockPlatform]) -> String {
+    let mut file = format!(
+        "email = '{EMAIL}'\npassword = {{ env = 'FLEET_PASSWORD' }}\nrate_limit = '{}/{}ms'\n",
+        size.limit.0, size.limit.1
+    );
+    let mut account = |id: String, url: &str, more: &str| {
+        // A string takes what is written to it.
+        let _ = write!(file, "\n[[accounts]]\nid = '{id}'\napi_url = '{url}'\n{more}");
+    };
+    let broken = size.accounts / BROKEN;
+    for n in 0..broken {
+        let which = n % AILMENTS.len();
+        let Ailment { name, settings, .. } = &AILMENTS[which];
+        let wrong = if *name == "refused" { "password = { env = 'FLEET_WRONG_PASSWORD' }\n" } else { "" };
+        account(format!("{name}-{n}"), &ailing[which].url(), &format!("{wrong}{settings}"));
+    }
+    (0..size.accounts - broken).for_each(|n| account(format!("healthy-{n}"), &platform.url(), ""));
+    file
+}
+
+async fn run(
+    file: &Path,
+    postgres: &ThrowawayPostgres,
+    database: &str,
+    more: &[&str],
+) -> anyhow::Result<Ran> {
+    postgres.create_database(database).await?;
+    let url =
+        format!("host='{}' user=campaign_sync dbname={database}", postgres.socket_directory().display());
+    let begun = Instant::now();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_campaign-sync"));
+    command.arg("run").arg("--config").arg(file).args(more).args(["--report", "json", "--log-level", "warn"]);
+    command
+        .env_clear()
+        .env("FLEET_PASSWORD", PASSWORD)
+        .env("FLEET_WRONG_PASSWORD", "wrong")
+        .env("DATABASE_URL", url);
+    let log = fs::File::create(file.with_file_name(format!("{database}.log")))?;
+    let output = file.with_file_name(format!("{database}.json"));
+    command.stdin(Stdio::null()).stdout(fs::File::create(&output)?).stderr(log);
+    let mut child = command.spawn().context("the binary starts")?;
+    let (mut peak_kib, mut processor) = (0, Duration::ZERO);
+    while child.try_wait()?.is_none() {
+        peak_kib = peak(child.id()).unwrap_or(peak_kib);
+        processor = processor_time(child.id()).unwrap_or(processor);
+        tokio::time::sleep(LOOK).await;
+    }
+    let took = begun.elapsed();
+    let report: Value = serde_json::from_str(&fs::read_to_string(output)?).context("the report is JSON")?;
+    let (sql, connection) = tokio_postgres::connect(
+        &format!("host='{}' user=campaign_sync dbname={database}", postgres.socket_directory().display()),
+        tokio_postgres::NoTls,
+    )
+    .await?;
+    let connection = tokio::spawn(connection);
+    let row = sql
+        .query_one(
+            "SELECT extract(epoch FROM max(finished_at) - min(started_at))::float8 FROM sync_runs \
+             WHERE account_id LIKE 'healthy-%'",
+            &[],
+        )
+        .await?;
+    connection.abort();
+    Ok(Ran { report, took, peak_kib, processor, healthy: Duration::from_secs_f64(row.get(0)) })
+}
+
+/// The largest that the process has been, in KiB.
+fn peak(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Of the whole process; the kernel counts in hundredths of a second.
+fn processor_time(process: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(10 * ticks))
+}
+
+fn report(size: &Size, alone: &Ran, all: &Ran, throttled: u64) -> anyhow::Result<ExitCode> {
+    let accounts = all.report["accounts"].as_array().context("the report lists accounts")?;
+    let (mut wrong, mut healthy) = (vec![], 0);
+    for account in accounts {
+        let (id, status) = (account["account"].as_str().unwrap_or(""), &account["status"]);
+        let classes: Vec<&str> = account["problems"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|p| p["class"].as_str())
+            .collect();
+        if id.starts_with("healthy-") {
+            healthy += 1;
+            if status != "complete" || account["campaigns"]["stored"] != size.campaigns {
+                wrong.push(format!("{id} is {status}: {}", account["problems"]));
+            }
+        } else if let Some(ailment) = AILMENTS.iter().find(|ailment| id.starts_with(ailment.name))
+            && !classes.contains(&ailment.expected)
+        {
+            wrong.push(format!("{id} does not name {}: {}", ailment.expected, account["problems"]));
+        }
+    }
+    if accounts.len() != size.accounts {
+        wrong.push(format!("{} accounts are reported", accounts.len()));
+    }
+    if throttled > 0 {
+        wrong.push(format!("{throttled} answers were 429"));
+    }
+    let requests: u64 = accounts.iter().filter_map(|account| account["requests"]["total"].as_u64()).sum();
+    let seconds = all.healthy.as_secs_f64();
+    let mut out = io::stdout();
+    writeln!(
+        out,
+        "{} accounts of {} campaigns under {} requests in {} ms, {} of them broken\n\
+         healthy    {healthy}: {seconds:.1} s from the first begin to the last end; one alone {:.1} s, ratio {:.2}\n\
+         requests   {requests}, {:.0} a second; 429s {throttled}\n\
+         processor  {:.1} s of the process, {:.0} % of a core while it ran ({:.1} s)\n\
+         memory     {:.1} MiB at the most",
+        size.accounts,
+        size.campaigns,
+        size.limit.0,
+        size.limit.1,
+        size.accounts / BROKEN,
+        alone.healthy.as_secs_f64(),
+        seconds / alone.healthy.as_secs_f64(),
+        requests as f64 / seconds,
+        all.processor.as_secs_f64(),
+        100.0 * all.processor.as_secs_f64() / all.took.as_secs_f64(),
+        all.took.as_secs_f64(),
+        all.peak_kib as f64 / 1024.0,
+    )?;
+    for what in wrong.iter().take(20) {
+        writeln!(out, "WRONG      {what}")?;
+    }
+    Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
