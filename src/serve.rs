@@ -1,0 +1,3 @@
+//! `serve`: accounts synced on schedule until the program is stopped.
+
+pub mod schedule;
