@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
@@ -60,6 +60,8 @@ pub(crate) struct Outcome {
     pub(crate) campaigns: CampaignCounts,
     pub(crate) restarts: RestartCounts,
     pub(crate) problems: Vec<Problem>,
+    /// See [`crate::report::AccountReport::quota_back_in`].
+    pub(crate) quota_back_in: Option<Duration>,
 }
 
 /// Stopped from outside: finish what is begun, begin nothing.
@@ -150,6 +152,7 @@ pub(crate) struct Pipeline {
     dead_lettered: u64,
     restarts: RestartCounts,
     problems: Vec<Problem>,
+    quota_back_in: Option<Duration>,
     /// Set once the run is ending early.
     ending: Option<Status>,
     flushed: bool,
@@ -182,6 +185,7 @@ impl Pipeline {
             dead_lettered: 0,
             restarts: RestartCounts::default(),
             problems: Vec::new(),
+            quota_back_in: None,
             ending: None,
             flushed: false,
             outcome: Some(outcome),

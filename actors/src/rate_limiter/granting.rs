@@ -62,14 +62,16 @@ impl RateLimiter {
         if failing_for > *max_wait {
             let message =
                 format!("the platform has failed for {} min without a break", failing_for.as_secs() / 60);
-            alarm.do_send(WaitIsTooLong { class: ProblemClass::PlatformUnavailable, message });
+            let class = ProblemClass::PlatformUnavailable;
+            alarm.do_send(WaitIsTooLong { class, message, quota_back_in: None });
         } else if wait > *max_wait {
             let (minutes, most) = (wait.as_secs().div_ceil(60), max_wait.as_secs() / 60);
             let message = format!(
                 "under {because} the next request may be sent in {minutes} min, and no wait may be longer than {most} min; \
                  run it again then"
             );
-            alarm.do_send(WaitIsTooLong { class: ProblemClass::QuotaExhausted, message });
+            let class = ProblemClass::QuotaExhausted;
+            alarm.do_send(WaitIsTooLong { class, message, quota_back_in: Some(wait) });
         } else {
             return;
         }
