@@ -9,7 +9,7 @@ mod api_url;
 mod bounded;
 mod choice;
 mod dead_letters;
-mod duration;
+pub(crate) mod duration;
 mod environment;
 mod faults;
 mod file;

@@ -12,6 +12,7 @@ pub mod platform;
 pub mod private_postgres;
 pub mod progress;
 pub mod report;
+pub mod serve;
 pub mod shutdown;
 pub mod standard_error;
 pub mod store;

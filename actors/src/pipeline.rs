@@ -10,7 +10,7 @@ mod handlers;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
@@ -64,6 +64,8 @@ pub(crate) struct Outcome {
     pub(crate) campaigns: CampaignCounts,
     pub(crate) restarts: RestartCounts,
     pub(crate) problems: Vec<Problem>,
+    /// See [`crate::report::AccountReport::quota_back_in`].
+    pub(crate) quota_back_in: Option<Duration>,
 }
 
 /// Stopped from outside: finish what is begun, begin nothing.
@@ -154,6 +156,7 @@ pub(crate) struct Pipeline {
     dead_lettered: u64,
     restarts: RestartCounts,
     problems: Vec<Problem>,
+    quota_back_in: Option<Duration>,
     /// Set once the run is ending early.
     ending: Option<Status>,
     flushed: bool,
@@ -188,6 +191,7 @@ impl Pipeline {
             dead_lettered: 0,
             restarts: RestartCounts::default(),
             problems: Vec::new(),
+            quota_back_in: None,
             ending: None,
             flushed: false,
             outcome: Some(outcome),

@@ -88,6 +88,10 @@ pub struct AccountReport {
     /// The shortest time in which the requests that were made could have been sent under the limits.
     #[serde(rename = "lower_bound_seconds", serialize_with = "seconds")]
     pub lower_bound: Duration,
+    /// Where a quota that is used up has ended the run: how long from its end until the quota allows a request again. For
+    /// who starts the next one; to readers, the problem says it.
+    #[serde(skip)]
+    pub quota_back_in: Option<Duration>,
     /// The rate limits that were kept, and who named each.
     pub limits: Vec<LimitKept>,
     /// What a person should know, the cause of a failure first.
@@ -108,6 +112,7 @@ impl AccountReport {
             restarts: RestartCounts::default(),
             duration: Duration::ZERO,
             lower_bound: Duration::ZERO,
+            quota_back_in: None,
             limits: vec![],
             problems: vec![problem],
         }

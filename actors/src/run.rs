@@ -270,7 +270,8 @@ fn store_problem(error: &StoreError) -> Problem {
 fn nothing_to_replay() -> Outcome {
     let campaigns = CampaignCounts { reported_total: Some(0), ..CampaignCounts::default() };
     let restarts = RestartCounts::default();
-    Outcome { status: Status::Complete, listing_proven: false, campaigns, restarts, problems: vec![] }
+    let (status, problems) = (Status::Complete, vec![]);
+    Outcome { status, listing_proven: false, campaigns, restarts, problems, quota_back_in: None }
 }
 
 /// What is known of a run that nobody lived to report.
@@ -289,6 +290,7 @@ fn failed(problem: Problem, progress: &Progress) -> Outcome {
         campaigns,
         restarts: RestartCounts::default(),
         problems: vec![problem],
+        quota_back_in: None,
     }
 }
 
@@ -343,6 +345,7 @@ fn report(
         restarts: outcome.restarts,
         duration,
         lower_bound: lower_bound(requests.total, to_keep),
+        quota_back_in: outcome.quota_back_in,
         limits,
         problems,
     }

@@ -214,6 +214,8 @@ fn a_days_quota_that_is_used_up_ends_the_run_interrupted_and_says_when_it_can_go
     );
     let message = &report.problems[0].message;
     assert!(message.contains("100/1d") && message.contains("min"), "{message}");
+    let back_in = report.quota_back_in.expect("it is known");
+    assert!(back_in > 23 * 60 * MINUTE && back_in <= day, "{back_in:?}");
     assert_eq!((report.requests.total, report.campaigns.stored), (100, store.rows().len() as u64));
     assert!(report.campaigns.stored > 80, "what was synced is stored: {}", report.campaigns.stored);
 }

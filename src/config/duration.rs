@@ -11,7 +11,7 @@ const UNITS: [(&str, u64); 6] =
 
 /// `10s`, `200ms`, `15min` or `15m`, `1h`, `1d`. (Libraries also read `1M`, as a month; whoever writes that here
 /// means a minute.)
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let (_, milliseconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
@@ -19,7 +19,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
 }
 
 /// As [`parse`] would read it.
-pub(super) fn display(duration: Duration) -> String {
+pub(crate) fn display(duration: Duration) -> String {
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let fits = |unit: &&(&str, u64)| milliseconds >= unit.1 && milliseconds.is_multiple_of(unit.1);
     let (name, unit) = UNITS.iter().find(fits).unwrap_or(&("s", 1000));

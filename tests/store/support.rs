@@ -187,6 +187,7 @@ pub(crate) fn report(run: &Run) -> AccountReport {
         restarts: Default::default(),
         duration: Duration::from_millis(1500),
         lower_bound: Duration::from_millis(1400),
+        quota_back_in: None,
         limits: vec![],
         problems: Vec::new(),
     }

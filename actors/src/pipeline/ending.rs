@@ -86,6 +86,7 @@ impl Pipeline {
             campaigns: self.campaigns(),
             restarts: self.restarts,
             problems: std::mem::take(&mut self.problems),
+            quota_back_in: self.quota_back_in,
         });
     }
 }

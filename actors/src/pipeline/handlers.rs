@@ -149,11 +149,13 @@ impl Handler<BatchCommitted> for Pipeline {
 impl Handler<CannotGoOn> for Pipeline {
     type Result = ();
 
-    fn handle(&mut self, CannotGoOn { class, message }: CannotGoOn, ctx: &mut Context<Self>) {
+    fn handle(&mut self, too_long: CannotGoOn, ctx: &mut Context<Self>) {
+        let CannotGoOn { class, message, quota_back_in } = too_long;
         // A quota comes back by itself; a platform that is down needs someone.
         let status = if class == ProblemClass::QuotaExhausted { Status::Interrupted } else { Status::Failed };
         warn!(cause = %message, "the run ends early");
         self.problems.push(Problem { class, message });
+        self.quota_back_in = quota_back_in;
         self.wind_down(status, ctx);
     }
 }

@@ -69,21 +69,21 @@ impl RateLimiter {
         if failing_for > *max_wait {
             let message =
                 format!("the platform has failed for {} min without a break", failing_for.as_secs() / 60);
-            self.give_up(ProblemClass::PlatformUnavailable, message);
+            self.give_up(ProblemClass::PlatformUnavailable, message, None);
         } else if wait > *max_wait {
             let (minutes, most) = (wait.as_secs().div_ceil(60), max_wait.as_secs() / 60);
             let message = format!(
                 "under {because} the next request may be sent in {minutes} min, and no wait may be longer than {most} min; \
                  run it again then"
             );
-            self.give_up(ProblemClass::QuotaExhausted, message);
+            self.give_up(ProblemClass::QuotaExhausted, message, Some(wait));
         }
     }
 
     /// Said once.
-    fn give_up(&mut self, class: ProblemClass, message: String) {
+    fn give_up(&mut self, class: ProblemClass, message: String, quota_back_in: Option<Duration>) {
         if let Some(Patience { alarm, .. }) = self.patience.take() {
-            alarm.do_send(CannotGoOn { class, message });
+            alarm.do_send(CannotGoOn { class, message, quota_back_in });
         }
     }
 
@@ -111,7 +111,7 @@ impl RateLimiter {
                 Ok(Ok(())) => limiter.serve(ctx),
                 Ok(Err(error)) => {
                     let message = format!("what was spent of the rate limit cannot be recorded: {error}");
-                    limiter.give_up(ProblemClass::StoreFailed, message);
+                    limiter.give_up(ProblemClass::StoreFailed, message, None);
                 }
                 // Its keeper panicked and comes back.
                 Err(_) => {

@@ -58,6 +58,8 @@ pub(crate) struct CloseDoor;
 pub(crate) struct CannotGoOn {
     pub(crate) class: ProblemClass,
     pub(crate) message: String,
+    /// See [`crate::report::AccountReport::quota_back_in`].
+    pub(crate) quota_back_in: Option<Duration>,
 }
 
 /// The run is over: gives back what was leased and not sent.

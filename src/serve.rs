@@ -1,0 +1,4 @@
+//! `serve`: accounts synced on schedule until the program is stopped.
+
+pub mod schedule;
+pub mod scheduler;
