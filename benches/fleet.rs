@@ -18,7 +18,6 @@ use mock_platform::{EMAIL, Fault, MockPlatform, PASSWORD, RateLimit, Settings};
 use serde_json::Value;
 use tokio::time::Instant;
 
-const DATABASE: &str = "fleet";
 /// One account in so many is broken.
 const BROKEN: usize = 20;
 const LATENCY: Duration = Duration::from_millis(33);
@@ -38,14 +37,14 @@ const AILMENTS: [Ailment; 4] = [
     Ailment {
         name: "unavailable",
         platform: |healthy| Settings { error_rate: 1.0, ..healthy },
-        settings: "max_wait = '20s'\n",
-        expected: "platform_unavailable",
+        settings: "",
+        expected: "listing_incomplete",
     },
     Ailment {
         name: "silent",
         platform: |healthy| Settings { hang_rate: 1.0, ..healthy },
-        settings: "max_wait = '20s'\nrequest_timeout = '1s'\n",
-        expected: "platform_unavailable",
+        settings: "request_timeout = '1s'\n",
+        expected: "listing_incomplete",
     },
     Ailment {
         name: "malformed",
@@ -55,6 +54,7 @@ const AILMENTS: [Ailment; 4] = [
     },
 ];
 
+#[derive(Clone, Copy)]
 struct Size {
     accounts: usize,
     campaigns: u64,
@@ -67,6 +67,8 @@ struct Ran {
     took: Duration,
     peak_kib: u64,
     processor: Duration,
+    /// The share of all processors that was busy, with this or anything else.
+    busy: f64,
     /// From the begin of the first healthy account's run to the end of the last.
     healthy: Duration,
 }
@@ -93,13 +95,13 @@ fn main() -> anyhow::Result<ExitCode> {
             .map(|ailment| start((ailment.platform)(healthy.clone())))
             .collect::<Result<_, _>>()?;
 
-        let file = configuration(&size, &platform, &ailing);
-        let path = folder.join("campaign-sync.toml");
-        fs::write(&path, file)?;
-        let alone = run(&path, &postgres, "alone", &["--account", "healthy-0"]).await?;
-        let all = run(&path, &postgres, DATABASE, &[]).await?;
+        // On a platform of its own: another database knows nothing of what was spent.
+        let platform_of_one = start(healthy.clone())?;
+        let one = Size { accounts: 1, ..size };
+        let alone = run(&configuration(&one, &platform_of_one, &[]), &folder, &postgres, "alone").await?;
+        let all = run(&configuration(&size, &platform, &ailing), &folder, &postgres, "fleet").await?;
         let throttled: u64 =
-            [platform].into_iter().chain(ailing).map(|platform| platform.stop().throttled).sum();
+            [platform, platform_of_one].into_iter().chain(ailing).map(|platform| platform.stop().throttled).sum();
         report(&size, &alone, &all, throttled)
     })
 }
@@ -154,16 +156,16 @@ async fn run(
     postgres.create_database(database).await?;
     let url =
         format!("host='{}' user=campaign_sync dbname={database}", postgres.socket_directory().display());
-    let begun = Instant::now();
+    let (begun, busy_before) = (Instant::now(), machine()?);
     let mut command = Command::new(env!("CARGO_BIN_EXE_campaign-sync"));
-    command.arg("run").arg("--config").arg(file).args(more).args(["--report", "json", "--log-level", "warn"]);
+    command.arg("run").arg("--config").arg(&path).args(["--report", "json", "--log-level", "warn"]);
     command
         .env_clear()
         .env("FLEET_PASSWORD", PASSWORD)
         .env("FLEET_WRONG_PASSWORD", "wrong")
         .env("DATABASE_URL", url);
-    let log = fs::File::create(file.with_file_name(format!("{database}.log")))?;
-    let output = file.with_file_name(format!("{database}.json"));
+    let log = fs::File::create(folder.join(format!("{database}.log")))?;
+    let output = folder.join(format!("{database}.json"));
     command.stdin(Stdio::null()).stdout(fs::File::create(&output)?).stderr(log);
     let mut child = command.spawn().context("the binary starts")?;
     let (mut peak_kib, mut processor) = (0, Duration::ZERO);
@@ -173,6 +175,8 @@ async fn run(
         tokio::time::sleep(LOOK).await;
     }
     let took = begun.elapsed();
+    let (busy, all) = machine()?;
+    let busy = (busy - busy_before.0) as f64 / (all - busy_before.1).max(1) as f64;
     let report: Value = serde_json::from_str(&fs::read_to_string(output)?).context("the report is JSON")?;
     let (sql, connection) = tokio_postgres::connect(
         &format!("host='{}' user=campaign_sync dbname={database}", postgres.socket_directory().display()),
@@ -188,7 +192,17 @@ async fn run(
         )
         .await?;
     connection.abort();
-    Ok(Ran { report, took, peak_kib, processor, healthy: Duration::from_secs_f64(row.get(0)) })
+    Ok(Ran { report, took, peak_kib, processor, busy, healthy: Duration::from_secs_f64(row.get(0)) })
+}
+
+/// Busy time of all processors, and all time, in hundredths of a second.
+fn machine() -> anyhow::Result<(u64, u64)> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    let fields: Vec<u64> = fields.map(str::parse).collect::<Result<_, _>>()?;
+    let all: u64 = fields.iter().take(8).sum();
+    let idle: u64 = fields.iter().skip(3).take(2).sum();
+    Ok((all - idle, all))
 }
 
 /// The largest that the process has been, in KiB.
@@ -242,7 +256,7 @@ fn report(size: &Size, alone: &Ran, all: &Ran, throttled: u64) -> anyhow::Result
         "{} accounts of {} campaigns under {} requests in {} ms, {} of them broken\n\
          healthy    {healthy}: {seconds:.1} s from the first begin to the last end; one alone {:.1} s, ratio {:.2}\n\
          requests   {requests}, {:.0} a second; 429s {throttled}\n\
-         processor  {:.1} s of the process, {:.0} % of a core while it ran ({:.1} s)\n\
+         processor  {:.1} s of the process, {:.0} % of a core while it ran ({:.1} s); all cores {:.0} % busy\n\
          memory     {:.1} MiB at the most",
         size.accounts,
         size.campaigns,
@@ -255,6 +269,7 @@ fn report(size: &Size, alone: &Ran, all: &Ran, throttled: u64) -> anyhow::Result
         all.processor.as_secs_f64(),
         100.0 * all.processor.as_secs_f64() / all.took.as_secs_f64(),
         all.took.as_secs_f64(),
+        100.0 * all.busy,
         all.peak_kib as f64 / 1024.0,
     )?;
     for what in wrong.iter().take(20) {

@@ -47,6 +47,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Sync the account's campaigns once
     Run(RunArgs),
+    /// Sync every account on its schedule until stopped; health, metrics and an API over HTTP
+    Serve(ServeArgs),
     /// Say what a run would cost: requests, what binds, the time, the concurrency worth having
     Plan(PlanArgs),
     /// Validate configuration, credentials, database and schema; change nothing
@@ -67,7 +69,7 @@ pub enum Command {
 }
 
 /// Which configuration file.
-#[derive(Args, Default)]
+#[derive(Args, Clone, Default)]
 pub struct FileArgs {
     /// TOML file of accounts and defaults [env: CAMPAIGN_SYNC_CONFIG] [default: campaign-sync.toml where it exists]
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
@@ -75,7 +77,7 @@ pub struct FileArgs {
 }
 
 /// How to reach the platform.
-#[derive(Args, Default)]
+#[derive(Args, Clone, Default)]
 pub struct PlatformArgs {
     /// Base URL of the platform; https unless loopback or --allow-http [env: AD_PLATFORM_API_URL]
     #[arg(long, value_name = "URL")]
@@ -96,7 +98,7 @@ pub struct PlatformArgs {
 }
 
 /// How the pipeline works.
-#[derive(Args, Default)]
+#[derive(Args, Clone, Default)]
 pub struct PipelineArgs {
     /// Number of sync actors [env: CAMPAIGN_SYNC_CONCURRENCY] [default: 16]
     #[arg(long, value_name = "N")]
@@ -140,7 +142,7 @@ pub struct PipelineArgs {
 }
 
 /// Where the rows go.
-#[derive(Args, Default)]
+#[derive(Args, Clone, Default)]
 pub struct DatabaseArgs {
     /// PostgreSQL to use, libpq URL or key/value form; a password is safer in the variable
     /// [env: DATABASE_URL] [default: a private PostgreSQL]
@@ -157,7 +159,7 @@ pub struct ReportArgs {
 }
 
 /// What standard error gets.
-#[derive(Args, Default)]
+#[derive(Args, Clone, Default)]
 pub struct LogArgs {
     /// Form of the log on standard error, pretty or json [env: CAMPAIGN_SYNC_LOG_FORMAT]
     /// [default: pretty on a terminal, else json]
@@ -195,6 +197,40 @@ pub struct RunArgs {
     /// Requests of all accounts together that are under way at once [env: CAMPAIGN_SYNC_MAX_IN_FLIGHT] [default: 256]
     #[arg(long, value_name = "N")]
     pub max_in_flight: Option<String>,
+    /// Do not apply the database migrations first
+    #[arg(long)]
+    pub no_migrate: bool,
+}
+
+/// Flags of `serve`.
+#[derive(Args, Clone, Default)]
+pub struct ServeArgs {
+    /// When each account is synced: an interval such as 15min, or a cron expression and a time zone such as
+    /// "0 6 * * 1-5 Europe/Berlin"; each account is a little later, always by the same
+    /// [env: CAMPAIGN_SYNC_SCHEDULE] [default: 1h]
+    #[arg(long, value_name = "SCHEDULE")]
+    pub schedule: Option<String>,
+    /// Address of the HTTP server [env: CAMPAIGN_SYNC_LISTEN] [default: 127.0.0.1:8090]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Requests of all accounts together that are under way at once [env: CAMPAIGN_SYNC_MAX_IN_FLIGHT] [default: 256]
+    #[arg(long, value_name = "N")]
+    pub max_in_flight: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub file: FileArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub platform: PlatformArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub pipeline: PipelineArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub log: LogArgs,
     /// Do not apply the database migrations first
     #[arg(long)]
     pub no_migrate: bool,

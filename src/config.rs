@@ -21,6 +21,7 @@ mod problem;
 mod rate_limit;
 mod reader;
 mod retry;
+mod serve;
 mod secret_command;
 pub(crate) mod setting;
 mod source;
@@ -39,6 +40,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, RunArgs, RunsArgs};
+use crate::serve::schedule::Schedule;
 use crate::store::DatabaseUrl;
 
 pub use choice::{LogFormat, RateLimitHeaders, ReportFormat, RetryHint};
@@ -49,6 +51,7 @@ pub use mock_platform::MockPlatformConfig;
 pub use plan::{Campaigns, PlanConfig};
 pub use problem::{InvalidConfig, Problem};
 pub use rate_limit::RateLimits;
+pub use serve::ServeConfig;
 pub use source::Source;
 
 use account::{accounts, concurrency};
@@ -81,6 +84,8 @@ pub struct AccountConfig {
     pub platform: PlatformConfig,
     /// How the pipeline works.
     pub pipeline: PipelineConfig,
+    /// When `serve` syncs it.
+    pub schedule: Schedule,
 }
 
 /// How one account reaches its platform.
@@ -193,7 +198,7 @@ impl RunConfig {
     /// Checks everything, sends nothing.
     pub fn load(args: &RunArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::with_file(environment, args.file.config.as_deref());
-        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, |pipeline| PipelineConfig {
+        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, None, |pipeline| PipelineConfig {
             fresh: args.fresh,
             ..pipeline
         });
@@ -221,7 +226,7 @@ impl CheckConfig {
     /// Checks everything, sends nothing.
     pub fn load(args: &CheckArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::with_file(environment, args.file.config.as_deref());
-        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, |pipeline| pipeline);
+        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, None, |pipeline| pipeline);
         let database = database(&mut reader, args.database.database_url.as_deref());
         // Not needed here, but `run` would trip over them.
         let _ = (max_in_flight(&mut reader, None), report(&mut reader, None));

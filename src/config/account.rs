@@ -18,6 +18,7 @@ pub(super) fn accounts(
     reader: &mut Reader<'_>,
     platform_args: &PlatformArgs,
     pipeline_args: &PipelineArgs,
+    schedule: Option<&str>,
     for_command: impl Fn(PipelineConfig) -> PipelineConfig,
 ) -> Option<Vec<AccountConfig>> {
     let selected = select(reader, platform_args);
@@ -25,7 +26,8 @@ pub(super) fn accounts(
     let accounts = selected.into_iter().map(|selected| {
         let platform = platform(reader, selected, platform_args);
         let pipeline = pipeline(reader, pipeline_args).map(&for_command);
-        Some(AccountConfig { platform: platform?, pipeline: pipeline? })
+        let schedule = reader.optional(&setting::SCHEDULE, schedule, text::schedule);
+        Some(AccountConfig { platform: platform?, pipeline: pipeline?, schedule: schedule? })
     });
     // All of them are read, whatever is wrong with the first.
     let accounts: Vec<Option<AccountConfig>> = accounts.collect();

@@ -91,7 +91,7 @@ impl RunConfig {
     pub fn for_replay(args: &ReplayArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::with_file(environment, args.file.config.as_deref());
         let filter = filter(&mut reader, &args.filter);
-        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, |pipeline| PipelineConfig {
+        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, None, |pipeline| PipelineConfig {
             replay: Some(filter.clone()),
             ..pipeline
         });

@@ -156,6 +156,15 @@ pub(crate) const MAX_IN_FLIGHT: Setting = setting(
     Some("256"),
 )
 .in_file("max_in_flight", Of::Process, Form::Whole, |text| bounded::max_in_flight(text).map(drop));
+pub(crate) const SCHEDULE: Setting = setting(
+    "--schedule",
+    Some("CAMPAIGN_SYNC_SCHEDULE"),
+    Some("1h"),
+)
+.in_file("schedule", Of::Account, Form::Text, |text| text::schedule(text).map(drop));
+pub(crate) const LISTEN: Setting =
+    setting("--listen", Some("CAMPAIGN_SYNC_LISTEN"), Some("127.0.0.1:8090"))
+        .in_file("listen", Of::Process, Form::Text, |text| text::address(text).map(drop));
 pub(crate) const REPORT: Setting = setting("--report", Some("CAMPAIGN_SYNC_REPORT"), Some("table")).in_file(
     "report",
     Of::Process,
@@ -175,7 +184,7 @@ pub(crate) const LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), S
 pub(crate) const DEMO_LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("warn"));
 
 /// All that can stand in the environment or in the configuration file and be shown.
-pub(crate) static SETTINGS: [&Setting; 20] = [
+pub(crate) static SETTINGS: [&Setting; 22] = [
     &API_URL,
     &EMAIL,
     &ALLOW_HTTP,
@@ -193,6 +202,8 @@ pub(crate) static SETTINGS: [&Setting; 20] = [
     &MAX_WAIT,
     &MAX_SHRINK,
     &MAX_IN_FLIGHT,
+    &SCHEDULE,
+    &LISTEN,
     &REPORT,
     &LOG_FORMAT,
     &LOG_LEVEL,
@@ -215,7 +226,16 @@ pub(crate) const DATABASE_URL: Secret = Secret {
     key: "database_url",
     of: Of::Process,
 };
-pub(crate) static SECRETS: [&Secret; 2] = [&PASSWORD, &DATABASE_URL];
+/// What an operator has to know to change something over HTTP.
+pub(crate) const API_TOKEN: Secret = Secret {
+    name: "API token",
+    flag: None,
+    variable: "CAMPAIGN_SYNC_API_TOKEN",
+    file_variable: "CAMPAIGN_SYNC_API_TOKEN_FILE",
+    key: "api_token",
+    of: Of::Process,
+};
+pub(crate) static SECRETS: [&Secret; 3] = [&PASSWORD, &DATABASE_URL, &API_TOKEN];
 
 /// The names that the program reads from the environment.
 pub(crate) fn variables() -> impl Iterator<Item = &'static str> {

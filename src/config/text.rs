@@ -1,14 +1,21 @@
 //! Settings that are free text within limits.
 
+use std::net::SocketAddr;
+
 use actors::model::{AccountId, CampaignId};
 
 use super::problem::Refusal;
+use crate::serve::schedule::{InvalidSchedule, Schedule};
 use crate::store::DatabaseUrl;
 
 /// An id stands in headers, keys and reports.
 const MAX_ACCOUNT_BYTES: usize = 128;
 /// The longest that the tables hold.
 const MAX_CAMPAIGN_BYTES: usize = 1024;
+/// A token that is random needs no more, and one that is shorter is not.
+const MIN_TOKEN_BYTES: usize = 16;
+/// It travels in a header.
+const MAX_TOKEN_BYTES: usize = 512;
 /// The longest address that mail knows.
 const MAX_EMAIL_BYTES: usize = 254;
 
@@ -54,6 +61,24 @@ pub(super) fn password(text: &str) -> Result<(), Refusal> {
 pub(super) fn database_url(text: &str) -> Result<(), Refusal> {
     let parsed = text.parse::<DatabaseUrl>();
     parsed.map(drop).map_err(|error| Refusal::hidden(format!("one that can be used: {error}")))
+}
+
+/// When an account is synced.
+pub(super) fn schedule(text: &str) -> Result<Schedule, Refusal> {
+    text.parse().map_err(|error: InvalidSchedule| Refusal::new(error.to_string()))
+}
+
+/// Where to listen.
+pub(super) fn address(text: &str) -> Result<SocketAddr, Refusal> {
+    text.parse().map_err(|_| Refusal::new("an address and a port, such as 127.0.0.1:8090 or [::1]:8090"))
+}
+
+/// Long enough that it cannot be guessed over the network.
+pub(super) fn api_token(text: &str) -> Result<(), Refusal> {
+    let fits = (MIN_TOKEN_BYTES..=MAX_TOKEN_BYTES).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let allowed = "16 to 512 letters, digits or signs of ASCII, without spaces";
+    if fits { Ok(()) } else { Err(Refusal::hidden(allowed)) }
 }
 
 #[cfg(test)]

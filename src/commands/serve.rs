@@ -1,0 +1,167 @@
+//! `serve`: every account on its schedule until the program is stopped, with HTTP for those who watch and operate it.
+//! SIGHUP reads the configuration anew: what runs is left alone.
+
+mod board;
+mod upkeep;
+
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::{Actor, Addr};
+use anyhow::Context;
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+use self::board::Board;
+use super::open::open;
+use crate::cli::ServeArgs;
+use crate::config::{Environment, ServeConfig};
+use crate::database::Database;
+use crate::metrics::Metrics;
+use crate::serve::http::{self, Api};
+use crate::serve::scheduler::{AccountPlan, Configure, Scheduler, Shutdown as ShutDown};
+use crate::serve::systemd;
+use crate::shutdown::{INTERRUPTED, Shutdown};
+use crate::syncer::Syncer;
+
+/// Exit code 0 once it is stopped. Errors are those from before the first account is scheduled.
+pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
+    let listen = config.listen;
+    // Before anything else is started: most often it is the port that is taken.
+    let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr().with_context(|| format!("cannot listen on {listen}"))?;
+    let mut hangups = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let Some(database) = shutdown.or(open(&config.database, config.migrate)).await else {
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let Database { store, .. } = &database;
+    let metrics = Arc::new(Metrics::new()?);
+    metrics.install()?;
+    metrics.watch_pool(Some(store.pool_watch()));
+
+    let syncer = Rc::new(Syncer::new(store.clone(), &config.accounts, config.max_in_flight.get()));
+    let board = Board::new(syncer.clone(), metrics.clone());
+    let (scheduler, accounts) = Scheduler::new(board.start(), Rc::new(Timestamp::now), rand::random());
+    let scheduler = scheduler.start();
+    configure(&config, &board, &scheduler, &database, &metrics).await?;
+    let tasks = [
+        actix_rt::spawn(upkeep::count_dead_letters(metrics.clone(), store.clone())),
+        actix_rt::spawn(upkeep::fold(metrics.clone())),
+        actix_rt::spawn(systemd::feed_watchdog(scheduler.clone())),
+    ];
+    let rendered = metrics.clone();
+    let api = Api {
+        scheduler: scheduler.clone(),
+        accounts,
+        store: store.clone(),
+        metrics: Arc::new(move || rendered.render()),
+        checks: upkeep::checks(store, &scheduler),
+        token: config.api_token.clone().map(Arc::new),
+    };
+    let server = http::serve(listener, api).with_context(|| format!("cannot serve on {address}"))?;
+    let http = server.handle();
+    let server = actix_rt::spawn(server);
+    info!(%address, accounts = config.accounts.len(), "serving");
+    systemd::ready();
+
+    let stopped = shutdown.requested();
+    tokio::pin!(stopped);
+    let mut config = config;
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stopped => break,
+            _ = hangups.recv() => {
+                systemd::reloading();
+                if let Some(new) = reload(&args, &config).await {
+                    match configure(&new, &board, &scheduler, &database, &metrics).await {
+                        Ok(()) => config = new,
+                        Err(cause) => error!(cause = format!("{cause:#}"), "the new configuration is not used"),
+                    }
+                }
+                systemd::ready();
+            }
+        }
+    }
+    systemd::stopping();
+    // It answers for as long as something runs, and so does the scheduler.
+    let _ = scheduler.send(ShutDown).await;
+    http.stop(true).await;
+    let _ = server.await;
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    metrics.watch_pool(None);
+    drop((board, scheduler));
+    if let Ok(syncer) = Rc::try_unwrap(syncer) {
+        syncer.end().await;
+    }
+    database.close().await;
+    info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// From now on these are the accounts. Where the database cannot be asked, nothing has changed.
+async fn configure(
+    config: &ServeConfig,
+    board: &Board,
+    scheduler: &Addr<Scheduler>,
+    database: &Database,
+    metrics: &Metrics,
+) -> anyhow::Result<()> {
+    let ids: Vec<_> = config.accounts.iter().map(|account| account.platform.account.clone()).collect();
+    let last_begun = database.store.last_begun(&ids).await?;
+    metrics.follow(ids);
+    metrics.recall_last_completes(&database.store).await?;
+    metrics.count_dead_letters(&database.store).await?;
+    let plans = config.accounts.iter().map(|account| {
+        let id = account.platform.account.clone();
+        let last_begun = last_begun.get(&id).and_then(|at| Timestamp::try_from(*at).ok());
+        let now = Timestamp::now();
+        let next = account.schedule.next_after(now);
+        if let Some(metrics) = metrics.account(&id) {
+            metrics.scheduled_every(account.schedule.next_after(next).duration_since(next).unsigned_abs());
+        }
+        let fingerprint = account.fingerprint();
+        AccountPlan { id, schedule: account.schedule.clone(), fingerprint, last_begun }
+    });
+    let plans: Vec<AccountPlan> = plans.collect();
+    board.configure(&config.accounts);
+    let changes = scheduler.send(Configure(plans)).await.context("the scheduler is gone")?;
+    info!(
+        added = changes.added.len(),
+        removed = changes.removed.len(),
+        changed = changes.changed.len(),
+        "the accounts are configured"
+    );
+    Ok(())
+}
+
+/// The configuration as it is now; none where it is wrong: then the one before stays. Read on another thread, because a
+/// secret's command may take seconds.
+async fn reload(args: &ServeArgs, before: &ServeConfig) -> Option<ServeConfig> {
+    let args = args.clone();
+    let read = move || ServeConfig::load(&args, &Environment::of_process());
+    let new = match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(new)) => new,
+        Ok(Err(invalid)) => {
+            error!(cause = %invalid, "the configuration is wrong, the one before stays");
+            return None;
+        }
+        Err(cause) => {
+            error!(%cause, "the configuration could not be read, the one before stays");
+            return None;
+        }
+    };
+    let needs_restart = [
+        ("listen", new.listen != before.listen),
+        ("max_in_flight", new.max_in_flight != before.max_in_flight),
+        ("database_url", new.database.url != before.database.url),
+        ("log_level or log_format", new.log != before.log),
+    ];
+    for (setting, _) in needs_restart.into_iter().filter(|(_, has_changed)| *has_changed) {
+        warn!(setting, "this has changed and is used only after a restart");
+    }
+    Some(new)
+}

@@ -1,0 +1,62 @@
+//! The settings of `serve`: those of `run` for each account, and what there is of the service.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use secrecy::SecretString;
+
+use super::account::accounts;
+use super::environment::Environment;
+use super::problem::InvalidConfig;
+use super::reader::Reader;
+use super::{AccountConfig, DatabaseConfig, LogConfig, database, log, max_in_flight, report, setting, text};
+use crate::cli::ServeArgs;
+
+/// What `serve` needs.
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// The accounts to sync, at least one, each id once; in the order of the file.
+    pub accounts: Vec<AccountConfig>,
+    /// Requests of all accounts together that are under way at once, 1 to 10,000.
+    pub max_in_flight: NonZeroUsize,
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// What an operator has to know to change something over HTTP; none: nothing can be changed.
+    pub api_token: Option<SecretString>,
+    /// Where the rows are.
+    pub database: DatabaseConfig,
+    /// What standard error gets.
+    pub log: LogConfig,
+    /// Whether to apply the migrations first.
+    pub migrate: bool,
+}
+
+impl ServeConfig {
+    /// Checks everything, sends nothing.
+    pub fn load(args: &ServeArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
+        let mut reader = Reader::with_file(environment, args.file.config.as_deref());
+        let schedule = args.schedule.as_deref();
+        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, schedule, |pipeline| pipeline);
+        let max_in_flight = max_in_flight(&mut reader, args.max_in_flight.as_deref());
+        let listen = reader.optional(&setting::LISTEN, args.listen.as_deref(), text::address);
+        let api_token = reader.optional_secret(&setting::API_TOKEN, None, text::api_token);
+        let database = database(&mut reader, args.database.database_url.as_deref());
+        // Not needed here, but `run` would trip over it.
+        let _ = report(&mut reader, None);
+        let log = log(&mut reader, &args.log);
+        let migrate = !args.no_migrate;
+        let config = || {
+            Some(Self {
+                accounts: accounts?,
+                max_in_flight: max_in_flight?,
+                listen: listen?,
+                api_token,
+                database,
+                log: log?,
+                migrate,
+            })
+        };
+        let config = config();
+        reader.finish(config)
+    }
+}
