@@ -20,7 +20,7 @@ mod spent;
 mod storable;
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actors::model::{AccountId, Batch, CampaignId, LetterFilter, Run, SettledBy, SettledCampaign, Spent};
 use actors::ports::{Store, StoreError};
@@ -28,10 +28,11 @@ use actors::report::AccountReport;
 use bb8::{ManageConnection, Pool, PooledConnection};
 use tokio::time::timeout;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use self::begin::Purpose;
 pub use self::database_url::{DatabaseUrl, InvalidDatabaseUrl};
-pub use self::dead_letters::DeadLetterRow;
+pub use self::dead_letters::{DeadLetterRow, LetterPosition};
 pub use self::migrations::SchemaState;
 use self::ownership::Ownership;
 pub use self::reading::{CampaignRow, RunRow};
@@ -136,8 +137,20 @@ impl PgStore {
 
     /// The newest runs first; of all accounts where none is named.
     pub async fn recent_runs(&self, account: Option<&str>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        self.with("read the runs from", async |session| reading::recent_runs(session, account, limit).await)
-            .await
+        self.runs_after(account, None, limit).await
+    }
+
+    /// As [`Self::recent_runs`], from the one after the run that began then and has this id.
+    pub async fn runs_after(
+        &self,
+        account: Option<&str>,
+        after: Option<(SystemTime, Uuid)>,
+        limit: u32,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        self.with("read the runs from", async |session| {
+            reading::recent_runs(session, account, after, limit).await
+        })
+        .await
     }
 
     /// The dead letters that are meant, the newest failure first; of all accounts where none is named.
@@ -147,8 +160,19 @@ impl PgStore {
         filter: &LetterFilter,
         limit: u32,
     ) -> Result<Vec<DeadLetterRow>, StoreError> {
+        self.dead_letters_after(account, filter, None, limit).await
+    }
+
+    /// As [`Self::dead_letters`], from the one after that position.
+    pub async fn dead_letters_after(
+        &self,
+        account: Option<&str>,
+        filter: &LetterFilter,
+        after: Option<&LetterPosition>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetterRow>, StoreError> {
         self.with("read the dead letters from", async |session| {
-            dead_letters::list(session, account, filter, limit).await
+            dead_letters::list(session, account, filter, after, limit).await
         })
         .await
     }
