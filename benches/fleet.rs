@@ -100,8 +100,11 @@ fn main() -> anyhow::Result<ExitCode> {
         let one = Size { accounts: 1, ..size };
         let alone = run(&configuration(&one, &platform_of_one, &[]), &folder, &postgres, "alone").await?;
         let all = run(&configuration(&size, &platform, &ailing), &folder, &postgres, "fleet").await?;
-        let throttled: u64 =
-            [platform, platform_of_one].into_iter().chain(ailing).map(|platform| platform.stop().throttled).sum();
+        let throttled: u64 = [platform, platform_of_one]
+            .into_iter()
+            .chain(ailing)
+            .map(|platform| platform.stop().throttled)
+            .sum();
         report(&size, &alone, &all, throttled)
     })
 }

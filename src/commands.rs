@@ -11,6 +11,8 @@ pub mod mock_platform;
 pub mod plan;
 pub mod run;
 pub mod runs;
+pub mod serve;
 
 mod generated;
+mod open;
 mod sync;

@@ -21,12 +21,13 @@ mod problem;
 mod rate_limit;
 mod reader;
 mod retry;
-mod serve;
 mod secret_command;
+mod serve;
 pub(crate) mod setting;
 mod source;
 mod text;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -86,6 +87,17 @@ pub struct AccountConfig {
     pub pipeline: PipelineConfig,
     /// When `serve` syncs it.
     pub schedule: Schedule,
+}
+
+impl AccountConfig {
+    /// Another one where any setting of the account is another. Only within this process.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        // Debug shows every value but the secret.
+        format!("{self:?}").hash(&mut hasher);
+        self.platform.password.expose_secret().hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// How one account reaches its platform.
@@ -198,9 +210,8 @@ impl RunConfig {
     /// Checks everything, sends nothing.
     pub fn load(args: &RunArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::with_file(environment, args.file.config.as_deref());
-        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, None, |pipeline| PipelineConfig {
-            fresh: args.fresh,
-            ..pipeline
+        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, None, |pipeline| {
+            PipelineConfig { fresh: args.fresh, ..pipeline }
         });
         let max_in_flight = max_in_flight(&mut reader, args.max_in_flight.as_deref());
         let database = database(&mut reader, args.database.database_url.as_deref());

@@ -50,6 +50,11 @@ async fn run(command: Command, stderr: &StandardError) -> anyhow::Result<ExitCod
             let (format, shutdown) = begin(&config.log, by_terminal())?;
             commands::run::run(config, format, stderr.clone(), shutdown).await
         }
+        Command::Serve(args) => {
+            let config = config::ServeConfig::load(&args, &environment)?;
+            let (_, shutdown) = begin(&config.log, by_terminal())?;
+            commands::serve::run(config, args, shutdown).await
+        }
         Command::Plan(args) => {
             let config = config::PlanConfig::load(&args, &environment)?;
             let (_, shutdown) = begin(&config.log, by_terminal())?;

@@ -1,4 +1,6 @@
 //! `serve`: accounts synced on schedule until the program is stopped.
 
+pub mod http;
 pub mod schedule;
 pub mod scheduler;
+pub mod systemd;

@@ -31,10 +31,11 @@ use actors::report::AccountReport;
 use bb8::{ManageConnection, Pool, PooledConnection};
 use tokio::time::timeout;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use self::begin::Purpose;
 pub use self::database_url::{DatabaseUrl, InvalidDatabaseUrl};
-pub use self::dead_letters::DeadLetterRow;
+pub use self::dead_letters::{DeadLetterRow, LetterPosition};
 pub use self::migrations::SchemaState;
 use self::ownership::Ownership;
 pub use self::pool_watch::{PoolState, PoolWatch};
@@ -152,6 +153,14 @@ impl PgStore {
             .await
     }
 
+    /// When the last run of each of these accounts began; without those that have none.
+    pub async fn last_begun(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<(AccountId, SystemTime)>, StoreError> {
+        self.with("read the runs from", async |session| standings::last_begun(session, accounts).await).await
+    }
+
     /// How many dead letters each of these accounts has.
     pub async fn dead_letter_counts(
         &self,
@@ -165,8 +174,20 @@ impl PgStore {
 
     /// The newest runs first; of all accounts where none is named.
     pub async fn recent_runs(&self, account: Option<&str>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        self.with("read the runs from", async |session| reading::recent_runs(session, account, limit).await)
-            .await
+        self.runs_after(account, None, limit).await
+    }
+
+    /// As [`Self::recent_runs`], from the one after the run that began then and has this id.
+    pub async fn runs_after(
+        &self,
+        account: Option<&str>,
+        after: Option<(SystemTime, Uuid)>,
+        limit: u32,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        self.with("read the runs from", async |session| {
+            reading::recent_runs(session, account, after, limit).await
+        })
+        .await
     }
 
     /// The dead letters that are meant, the newest failure first; of all accounts where none is named.
@@ -176,8 +197,19 @@ impl PgStore {
         filter: &LetterFilter,
         limit: u32,
     ) -> Result<Vec<DeadLetterRow>, StoreError> {
+        self.dead_letters_after(account, filter, None, limit).await
+    }
+
+    /// As [`Self::dead_letters`], from the one after that position.
+    pub async fn dead_letters_after(
+        &self,
+        account: Option<&str>,
+        filter: &LetterFilter,
+        after: Option<&LetterPosition>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetterRow>, StoreError> {
         self.with("read the dead letters from", async |session| {
-            dead_letters::list(session, account, filter, limit).await
+            dead_letters::list(session, account, filter, after, limit).await
         })
         .await
     }

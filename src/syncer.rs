@@ -46,7 +46,7 @@ impl Syncer {
         progress: ProgressSender,
         shutdown: impl Future<Output = ()> + 'static,
     ) -> AccountReport {
-        let AccountConfig { platform, pipeline } = account;
+        let AccountConfig { platform, pipeline, .. } = account;
         match self.platform(platform) {
             Ok(client) => {
                 let settings = pipeline_settings(&platform.account, platform.request_timeout, pipeline);

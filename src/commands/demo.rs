@@ -82,7 +82,8 @@ pub async fn run(
         "100 campaigns, 10 requests a second, a fifth of the answers 503, one in twenty never comes";
     // Somebody who has closed standard error does not want to read it.
     stderr.line(&format!("mock platform at {}: {introduction}", platform.url()));
-    let account = AccountConfig { platform: platform_config, pipeline: pipeline_config, schedule: Schedule::default() };
+    let account =
+        AccountConfig { platform: platform_config, pipeline: pipeline_config, schedule: Schedule::default() };
     let store = database.store.clone();
     let outcome = sync(vec![account], MAX_IN_FLIGHT, store, log_format, stderr, shutdown).await;
     let seen = platform.stop();

@@ -4,6 +4,7 @@
 mod board;
 mod upkeep;
 
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -37,10 +38,11 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
     let Some(database) = shutdown.or(open(&config.database, config.migrate)).await else {
         return Ok(ExitCode::from(INTERRUPTED));
     };
-    let Database { store, .. } = &database;
+    let database = database?;
+    let store = &database.store;
     let metrics = Arc::new(Metrics::new()?);
     metrics.install()?;
-    metrics.watch_pool(Some(store.pool_watch()));
+    metrics.watch_pool(Some(store.watch_pool()));
 
     let syncer = Rc::new(Syncer::new(store.clone(), &config.accounts, config.max_in_flight.get()));
     let board = Board::new(syncer.clone(), metrics.clone());
@@ -111,17 +113,15 @@ async fn configure(
     metrics: &Metrics,
 ) -> anyhow::Result<()> {
     let ids: Vec<_> = config.accounts.iter().map(|account| account.platform.account.clone()).collect();
-    let last_begun = database.store.last_begun(&ids).await?;
+    let last_begun: HashMap<_, _> = database.store.last_begun(&ids).await?.into_iter().collect();
     metrics.follow(ids);
     metrics.recall_last_completes(&database.store).await?;
     metrics.count_dead_letters(&database.store).await?;
     let plans = config.accounts.iter().map(|account| {
         let id = account.platform.account.clone();
         let last_begun = last_begun.get(&id).and_then(|at| Timestamp::try_from(*at).ok());
-        let now = Timestamp::now();
-        let next = account.schedule.next_after(now);
         if let Some(metrics) = metrics.account(&id) {
-            metrics.scheduled_every(account.schedule.next_after(next).duration_since(next).unsigned_abs());
+            metrics.scheduled_every(account.schedule.longest_pause(Timestamp::now()));
         }
         let fingerprint = account.fingerprint();
         AccountPlan { id, schedule: account.schedule.clone(), fingerprint, last_begun }

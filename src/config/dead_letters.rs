@@ -91,9 +91,8 @@ impl RunConfig {
     pub fn for_replay(args: &ReplayArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::with_file(environment, args.file.config.as_deref());
         let filter = filter(&mut reader, &args.filter);
-        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, None, |pipeline| PipelineConfig {
-            replay: Some(filter.clone()),
-            ..pipeline
+        let accounts = accounts(&mut reader, &args.platform, &args.pipeline, None, |pipeline| {
+            PipelineConfig { replay: Some(filter.clone()), ..pipeline }
         });
         let max_in_flight = max_in_flight(&mut reader, args.max_in_flight.as_deref());
         let database = database(&mut reader, args.database.database_url.as_deref());

@@ -156,15 +156,10 @@ pub(crate) const MAX_IN_FLIGHT: Setting = setting(
     Some("256"),
 )
 .in_file("max_in_flight", Of::Process, Form::Whole, |text| bounded::max_in_flight(text).map(drop));
-pub(crate) const SCHEDULE: Setting = setting(
-    "--schedule",
-    Some("CAMPAIGN_SYNC_SCHEDULE"),
-    Some("1h"),
-)
-.in_file("schedule", Of::Account, Form::Text, |text| text::schedule(text).map(drop));
-pub(crate) const LISTEN: Setting =
-    setting("--listen", Some("CAMPAIGN_SYNC_LISTEN"), Some("127.0.0.1:8090"))
-        .in_file("listen", Of::Process, Form::Text, |text| text::address(text).map(drop));
+pub(crate) const SCHEDULE: Setting = setting("--schedule", Some("CAMPAIGN_SYNC_SCHEDULE"), Some("1h"))
+    .in_file("schedule", Of::Account, Form::Text, |text| text::schedule(text).map(drop));
+pub(crate) const LISTEN: Setting = setting("--listen", Some("CAMPAIGN_SYNC_LISTEN"), Some("127.0.0.1:8090"))
+    .in_file("listen", Of::Process, Form::Text, |text| text::address(text).map(drop));
 pub(crate) const REPORT: Setting = setting("--report", Some("CAMPAIGN_SYNC_REPORT"), Some("table")).in_file(
     "report",
     Of::Process,

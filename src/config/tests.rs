@@ -7,6 +7,7 @@ mod mock_platform;
 mod plan;
 mod schema;
 mod secrets;
+mod serve;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

@@ -24,6 +24,11 @@ const LONGEST: Duration = Duration::from_secs(31 * 86_400);
 /// nobody takes five minutes for another time than the one that was written.
 const CRON_SPREAD: Duration = Duration::from_secs(5 * 60);
 
+/// Times that are looked at for the longest pause: a week of a schedule that runs daily but on Sundays.
+const LOOKED_AHEAD: usize = 8;
+/// Where nothing is set.
+const DEFAULT: Duration = Duration::from_secs(3600);
+
 /// What a schedule may be.
 const ALLOWED: &str = "an interval from 1s to 31d, such as 15min, or a cron expression of five fields (minute, hour, day of \
                        month, month, day of week) and a time zone (UTC where none is named), such as 0 6 * * 1-5 \
@@ -55,6 +60,16 @@ impl Schedule {
         }
     }
 
+    /// The longest time between two of its next few; none where there are no two.
+    pub fn longest_pause(&self, now: Timestamp) -> Option<Duration> {
+        let times: Vec<Timestamp> =
+            std::iter::successors(Some(self.next_after(now)), |time| Some(self.next_after(*time)))
+                .take_while(|time| *time < Timestamp::MAX)
+                .take(LOOKED_AHEAD)
+                .collect();
+        times.windows(2).map(|two| two[1].duration_since(two[0]).unsigned_abs()).max()
+    }
+
     /// The account's own times: each of the schedule's, later by what is always the same for the account. So two runs
     /// are as far apart as the schedule says, none is left out, and a thousand accounts do not start in one second.
     pub fn of(&self, account: &AccountId) -> AccountSchedule {
@@ -63,6 +78,13 @@ impl Schedule {
             Kind::Cron(_) => CRON_SPREAD,
         };
         AccountSchedule { schedule: self.clone(), offset: offset(account, spread) }
+    }
+}
+
+impl Default for Schedule {
+    /// Every hour.
+    fn default() -> Self {
+        Self(Kind::Every(DEFAULT))
     }
 }
 

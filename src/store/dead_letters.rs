@@ -31,7 +31,9 @@ const LIST: &str = concat!(
             last_failed_at \
      FROM dead_letters d WHERE ($1::text IS NULL OR account_id = $1) AND ",
     meant!(),
-    " ORDER BY last_failed_at DESC, account_id, campaign_id LIMIT $4"
+    " AND ($5::timestamptz IS NULL OR last_failed_at < $5 \
+           OR last_failed_at = $5 AND (account_id, campaign_id) > ($6, $7)) \
+     ORDER BY last_failed_at DESC, account_id, campaign_id LIMIT $4"
 );
 
 /// The time of the last failure tells a letter from the one that has taken its place since.
@@ -96,15 +98,34 @@ pub struct DeadLetterRow {
     pub last_failed_at: SystemTime,
 }
 
+/// Where a letter stands in the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LetterPosition {
+    /// When it was given up on last.
+    pub last_failed_at: SystemTime,
+    /// Whose campaign it is.
+    pub account: String,
+    /// As the table has it.
+    pub campaign: String,
+}
+
 pub(super) async fn list(
     session: &mut Session,
     account: Option<&str>,
     filter: &LetterFilter,
+    after: Option<&LetterPosition>,
     limit: u32,
 ) -> Result<Vec<DeadLetterRow>, Failure> {
     let statement = session.prepared(LIST).await?;
     let (campaigns, classes) = columns(filter);
-    let rows = session.client.query(&statement, &[&account, &campaigns, &classes, &i64::from(limit)]).await?;
+    let (failed_at, in_account, campaign) = (
+        after.map(|after| after.last_failed_at),
+        after.map(|after| after.account.as_str()),
+        after.map(|after| after.campaign.as_str()),
+    );
+    let parameters: [&(dyn ToSql + Sync); 7] =
+        [&account, &campaigns, &classes, &i64::from(limit), &failed_at, &in_account, &campaign];
+    let rows = session.client.query(&statement, &parameters).await?;
     Ok(rows.iter().map(letter).collect())
 }
 

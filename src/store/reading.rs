@@ -12,7 +12,9 @@ use super::session::Session;
 const RECENT_RUNS: &str = "\
 SELECT id, account_id, status, started_at, finished_at, stored, dead_lettered, listed, distinct_listed,
        reported_total, skipped, requests, throttled, duration_seconds, resumed, kind
-FROM sync_runs WHERE $1::text IS NULL OR account_id = $1 ORDER BY started_at DESC, id DESC LIMIT $2";
+FROM sync_runs
+WHERE ($1::text IS NULL OR account_id = $1) AND ($3::timestamptz IS NULL OR (started_at, id) < ($3, $4))
+ORDER BY started_at DESC, id DESC LIMIT $2";
 
 const SAMPLE_CAMPAIGNS: &str = "\
 SELECT id, name, status, budget::text, impressions, clicks, conversions, created_at, synced_at
@@ -82,10 +84,12 @@ pub struct CampaignRow {
 pub(super) async fn recent_runs(
     session: &mut Session,
     account: Option<&str>,
+    after: Option<(SystemTime, Uuid)>,
     limit: u32,
 ) -> Result<Vec<RunRow>, Failure> {
     let statement = session.prepared(RECENT_RUNS).await?;
-    let rows = session.client.query(&statement, &[&account, &i64::from(limit)]).await?;
+    let (started_at, id) = after.unzip();
+    let rows = session.client.query(&statement, &[&account, &i64::from(limit), &started_at, &id]).await?;
     Ok(rows.iter().map(run).collect())
 }
 

@@ -17,6 +17,15 @@ CROSS JOIN LATERAL (
     ORDER BY started_at DESC LIMIT 1
 ) run";
 
+/// As above, whatever became of it.
+const LAST_BEGUN: &str = "\
+SELECT asked.account, run.started_at
+FROM unnest($1::text[]) AS asked (account)
+CROSS JOIN LATERAL (
+    SELECT started_at FROM sync_runs WHERE account_id = asked.account AND kind = 'sync'
+    ORDER BY started_at DESC LIMIT 1
+) run";
+
 /// By the primary key.
 const DEAD_LETTER_COUNTS: &str = "\
 SELECT asked.account, (SELECT count(*) FROM dead_letters WHERE account_id = asked.account)
@@ -27,6 +36,15 @@ pub(super) async fn last_completes(
     accounts: &[AccountId],
 ) -> Result<Vec<(AccountId, SystemTime)>, Failure> {
     let statement = session.prepared(LAST_COMPLETES).await?;
+    let rows = session.client.query(&statement, &[&names(accounts)]).await?;
+    Ok(rows.iter().map(|row| (row.get::<_, &str>(0).into(), row.get(1))).collect())
+}
+
+pub(super) async fn last_begun(
+    session: &mut Session,
+    accounts: &[AccountId],
+) -> Result<Vec<(AccountId, SystemTime)>, Failure> {
+    let statement = session.prepared(LAST_BEGUN).await?;
     let rows = session.client.query(&statement, &[&names(accounts)]).await?;
     Ok(rows.iter().map(|row| (row.get::<_, &str>(0).into(), row.get(1))).collect())
 }

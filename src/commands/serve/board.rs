@@ -48,7 +48,10 @@ impl Board {
         let run = async move {
             let Some(config) = config else {
                 let message = "it is not configured any more".to_owned();
-                return AccountReport::failed(account, Problem { class: ProblemClass::PipelineFailed, message });
+                return AccountReport::failed(
+                    account,
+                    Problem { class: ProblemClass::PipelineFailed, message },
+                );
             };
             let mut config = (*config).clone();
             if let Purpose::Replay(letters) = purpose {
@@ -66,6 +69,6 @@ impl Board {
             report
         };
         // A run that has ended needs not be stopped.
-        Running { stop: Box::new(move || drop(stop.send(()))), done: run.boxed_local() }
+        Running { stop: Box::new(move || _ = stop.send(())), done: run.boxed_local() }
     }
 }

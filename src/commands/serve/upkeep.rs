@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Addr;
+use futures_util::FutureExt;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
@@ -28,4 +29,20 @@ pub(super) async fn count_dead_letters(metrics: Arc<Metrics>, store: PgStore) {
 
 pub(super) async fn fold(metrics: Arc<Metrics>) {
     metrics.keep_up().await;
+}
+
+/// The database can be reached and has this program's schema, and the actor that starts runs answers. An account that fails
+/// is its own concern.
+pub(super) fn checks(store: &PgStore, scheduler: &Addr<Scheduler>) -> Vec<Check> {
+    let (store, scheduler) = (store.clone(), scheduler.clone());
+    let database = move || {
+        let store = store.clone();
+        async move { store.require_current_schema().await.map_err(|error| error.to_string()) }.boxed_local()
+    };
+    let actors = move || {
+        let answer = scheduler.send(Ping);
+        async move { answer.await.map_err(|_| "the scheduler is gone: start the service anew".to_owned()) }
+            .boxed_local()
+    };
+    vec![Check { name: "database", run: Arc::new(database) }, Check { name: "actors", run: Arc::new(actors) }]
 }

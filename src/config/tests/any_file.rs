@@ -93,7 +93,7 @@ impl Stated {
     }
 
     /// Over the defaults.
-    fn assert_is(&self, AccountConfig { platform, pipeline }: &AccountConfig) {
+    fn assert_is(&self, AccountConfig { platform, pipeline, .. }: &AccountConfig) {
         let milliseconds = Duration::from_millis;
         assert_eq!(platform.email, self.email.as_deref().unwrap_or("top@example.com"));
         assert_eq!(platform.password.expose_secret(), SECRET);

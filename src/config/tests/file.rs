@@ -113,7 +113,7 @@ fn every_key_reaches_its_setting() {
         log_level = "debug"
     "#;
     let config = run_file(text, "", &[("P", "hunter3"), ("D", "host=db")]).unwrap();
-    let AccountConfig { platform, pipeline } = only(&config.accounts);
+    let AccountConfig { platform, pipeline, .. } = only(&config.accounts);
     assert_eq!(
         (platform.api_url.as_str(), platform.account.as_str()),
         ("http://ads.example.com/", "default")
@@ -477,6 +477,7 @@ fn every_command_that_reads_settings_reads_the_file() {
         use crate::cli::DeadLettersCommand::{Discard, List, Replay};
         match command(&line.replace("FILE", &path)) {
             Command::Run(args) => RunConfig::load(&args, &environment).map(|c| (c.database, c.log)),
+            Command::Serve(args) => ServeConfig::load(&args, &environment).map(|c| (c.database, c.log)),
             Command::Plan(args) => PlanConfig::load(&args, &environment).map(|c| (c.database, c.log)),
             Command::Check(args) => CheckConfig::load(&args, &environment).map(|c| (c.database, c.log)),
             Command::Migrate(args) => MigrateConfig::load(&args, &environment).map(|c| (c.database, c.log)),
@@ -498,6 +499,7 @@ fn every_command_that_reads_settings_reads_the_file() {
     };
     for line in [
         "run --config FILE",
+        "serve --config FILE",
         "plan --config FILE",
         "check --config FILE",
         "migrate --config FILE",

@@ -1,0 +1,62 @@
+//! What only `serve` takes.
+
+use super::file::Written;
+use super::*;
+
+fn serve(file: &str, flags: &str, variables: &[(&str, &str)]) -> Result<ServeConfig, InvalidConfig> {
+    let file = Written::new(file);
+    let Command::Serve(args) = command(&format!("serve --config {} {flags}", file.path().display())) else {
+        panic!()
+    };
+    ServeConfig::load(&args, &environment(&[&REQUIRED[..], variables].concat(), ""))
+}
+
+#[test]
+fn each_account_has_its_schedule_and_the_service_its_address_and_token() {
+    let accounts = "[[accounts]]\nid = 'a'\n[[accounts]]\nid = 'b'\nschedule = '0 6 * * 1-5 Europe/Berlin'\n";
+    let token = ("TOKEN", "0123456789abcdef");
+    let file = format!("schedule = '15min'\nlisten = '[::1]:1'\napi_token = {{ env = 'TOKEN' }}\n{accounts}");
+    let config = serve(&file, "", &[token]).unwrap();
+    let schedules: Vec<String> = config.accounts.iter().map(|account| account.schedule.to_string()).collect();
+    assert_eq!(schedules, ["15min", "0 6 * * 1-5 Europe/Berlin"]);
+    assert_eq!(config.listen, "[::1]:1".parse().unwrap());
+    assert_eq!(config.api_token.unwrap().expose_secret(), token.1);
+
+    let config = serve(accounts, "--schedule 2h --listen 127.0.0.1:0", &[]).unwrap();
+    assert!(config.accounts.iter().all(|account| account.schedule.to_string() == "2h"), "a flag goes before");
+    assert!(config.listen.ip().is_loopback() && config.api_token.is_none());
+    let config = serve(accounts, "", &[]).unwrap();
+    assert_eq!((config.accounts[0].schedule.clone(), config.listen.port()), (Schedule::default(), 8090));
+}
+
+#[test]
+fn a_schedule_an_address_or_a_token_that_cannot_be_is_refused() {
+    let refused = |file: &str, flags: &str, variables: &[(&str, &str)]| {
+        serve(file, flags, variables).unwrap_err().to_string()
+    };
+    let message = refused("schedule = 'daily'\n", "", &[]);
+    assert!(
+        message.contains("schedule must be an interval") && message.contains("line 1, column 12"),
+        "{message}"
+    );
+    assert!(refused("", "--listen 8090", &[]).contains("--listen must be an address and a port"));
+    let message = refused("", "", &[("CAMPAIGN_SYNC_API_TOKEN", "short and guessed")]);
+    assert!(message.contains("API token must be 16 to 512") && !message.contains("guessed"), "{message}");
+}
+
+#[test]
+fn an_account_has_another_fingerprint_when_any_of_its_settings_is_another() {
+    let file = |more: &str| format!("[[accounts]]\nid = 'a'\n{more}");
+    let fingerprint = |more: &str, variables: &[(&str, &str)]| {
+        serve(&file(more), "", variables).unwrap().accounts[0].fingerprint()
+    };
+    let plain = fingerprint("", &[]);
+    assert_eq!(plain, fingerprint("", &[]));
+    for more in
+        ["concurrency = 3", "schedule = '5min'", "page_size = 3", "max_wait = '3s'"]
+    {
+        assert_ne!(plain, fingerprint(more, &[]), "{more}");
+    }
+    let password = "password = { env = 'OTHER' }";
+    assert_ne!(fingerprint(password, &[("OTHER", "one")]), fingerprint(password, &[("OTHER", "two")]));
+}

@@ -1,0 +1,239 @@
+//! `/api/accounts`: how each account is doing, as the scheduler has it, and for operators what starts and pauses it.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, get, post, web};
+use actors::model::AccountId;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::answer::{Problem, in_time};
+use super::operator::Operator;
+use super::page::{Page, PageQuery};
+use crate::serve::scheduler::{
+    AccountStatus, Because, Ended, Pause, Purpose, Resume, RunNow, State, UnknownAccount,
+};
+
+/// An account as it is now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Account {
+    id: String,
+    /// `running`, `waiting` or `paused`.
+    state: &'static str,
+    /// Of a run that is at work: `sync`, or `replay` of dead letters.
+    purpose: Option<&'static str>,
+    /// When the run that is at work was started.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    since: Option<Timestamp>,
+    /// When the next run is started.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+    /// Why it is started: `schedule`, `retry`, `refused` credentials, `quota`, `interrupted` or `replay`.
+    because: Option<&'static str>,
+    /// An interval or a cron expression.
+    schedule: String,
+    /// Nothing is begun until it is resumed.
+    paused: bool,
+    /// It is not in the configuration any more; what runs is left to finish.
+    leaving: bool,
+    /// The next time of the schedule.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_time: Option<Timestamp>,
+    /// Set while runs fail.
+    failing: Option<Failing>,
+    /// The run that ended last.
+    last: Option<LastRun>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Failing {
+    #[schema(value_type = String, format = DateTime)]
+    since: Timestamp,
+    /// In a row.
+    failures: u32,
+    /// Why the last one failed.
+    cause: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct LastRun {
+    run_id: Option<String>,
+    purpose: &'static str,
+    status: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    ended_at: Timestamp,
+    /// Campaigns.
+    distinct: u64,
+    stored: u64,
+    skipped: u64,
+    dead_lettered: u64,
+    /// Requests sent.
+    requests: u64,
+    /// 429s received.
+    throttled: u64,
+    /// What a person should know.
+    problems: Vec<String>,
+}
+
+impl Account {
+    pub(super) fn new(id: &AccountId, status: &AccountStatus) -> Self {
+        let (mut since, mut until, mut because, mut purpose) = (None, None, None, None);
+        let state = match &status.state {
+            State::Running { since: start, purpose: what } => {
+                (since, purpose) = (Some(*start), Some(purpose_name(what)));
+                "running"
+            }
+            State::Waiting { until: when, because: why } => {
+                (until, because) = (Some(*when), Some(because_name(*why)));
+                "waiting"
+            }
+            State::Paused => "paused",
+        };
+        Self {
+            id: id.to_string(),
+            state,
+            purpose,
+            since,
+            until,
+            because,
+            schedule: status.schedule.to_string(),
+            paused: status.paused,
+            leaving: status.leaving,
+            next_time: status.next_time,
+            failing: status.failing.as_ref().map(|failing| Failing {
+                since: failing.since,
+                failures: failing.failures,
+                cause: failing.cause.clone(),
+            }),
+            last: status.last.as_deref().map(last_run),
+        }
+    }
+}
+
+fn last_run(ended: &Ended) -> LastRun {
+    let Ended { started_at, ended_at, purpose, report } = ended;
+    LastRun {
+        run_id: report.run_id.map(|id| id.to_string()),
+        purpose: purpose_name(purpose),
+        status: report.status.as_str(),
+        started_at: *started_at,
+        ended_at: *ended_at,
+        distinct: report.campaigns.distinct,
+        stored: report.campaigns.stored,
+        skipped: report.campaigns.skipped,
+        dead_lettered: report.campaigns.dead_lettered,
+        requests: report.requests.total,
+        throttled: report.requests.throttled,
+        problems: report.problems.iter().map(|problem| problem.message.clone()).collect(),
+    }
+}
+
+fn purpose_name(purpose: &Purpose) -> &'static str {
+    match purpose {
+        Purpose::Sync => "sync",
+        Purpose::Replay(_) => "replay",
+    }
+}
+
+fn because_name(because: Because) -> &'static str {
+    match because {
+        Because::Schedule => "schedule",
+        Because::Retry(_) => "retry",
+        Because::Refused => "refused",
+        Because::Quota => "quota",
+        Because::Interrupted => "interrupted",
+        Because::Replay => "replay",
+    }
+}
+
+pub(super) fn find(api: &Api, id: &str) -> Result<Account, Problem> {
+    let id = AccountId::from(id);
+    match api.accounts.borrow().get(&id) {
+        Some(status) => Ok(Account::new(&id, status)),
+        None => Err(UnknownAccount(id).into()),
+    }
+}
+
+/// All accounts, in the order of their ids.
+#[utoipa::path(params(PageQuery), responses(
+    (status = OK, description = "A page of them.", body = Page<Account>),
+    (status = BAD_REQUEST, description = "No such page.", body = Problem, content_type = "application/problem+json"),
+))]
+#[get("/api/accounts")]
+pub(super) async fn list(
+    api: web::Data<Api>,
+    page: web::Query<PageQuery>,
+) -> Result<web::Json<Page<Account>>, Problem> {
+    let limit = page.limit()?;
+    let after: Option<String> = page.after()?;
+    let snapshot = api.accounts.borrow().clone();
+    let after = after.map(AccountId::from);
+    let rows = snapshot.iter().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
+    let rows: Vec<_> = rows.take(limit as usize + 1).collect();
+    Ok(web::Json(Page::new(rows, limit, |(id, _)| id.to_string(), |(id, status)| Account::new(id, status))))
+}
+
+/// One account.
+#[utoipa::path(responses(
+    (status = OK, description = "As it is now.", body = Account),
+    (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
+))]
+#[get("/api/accounts/{id}")]
+pub(super) async fn one(api: web::Data<Api>, id: web::Path<String>) -> Result<web::Json<Account>, Problem> {
+    find(&api, &id).map(web::Json)
+}
+
+/// Starts a run now.
+#[utoipa::path(security(("operator" = [])), responses(
+    (status = ACCEPTED, description = "It is started.", body = Account),
+    (status = UNAUTHORIZED, description = "Not an operator.", body = Problem, content_type = "application/problem+json"),
+    (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
+    (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
+    (status = CONFLICT, description = "It runs, or is paused.", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/api/accounts/{id}/run")]
+pub(super) async fn run(
+    _: Operator,
+    api: web::Data<Api>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    in_time(api.scheduler.send(RunNow(id.as_str().into()))).await??;
+    Ok(HttpResponse::build(StatusCode::ACCEPTED).json(find(&api, &id)?))
+}
+
+/// Begins nothing more until it is resumed; what runs is left to finish.
+#[utoipa::path(security(("operator" = [])), responses(
+    (status = OK, description = "It is paused.", body = Account),
+    (status = UNAUTHORIZED, description = "Not an operator.", body = Problem, content_type = "application/problem+json"),
+    (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
+    (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/api/accounts/{id}/pause")]
+pub(super) async fn pause(
+    _: Operator,
+    api: web::Data<Api>,
+    id: web::Path<String>,
+) -> Result<web::Json<Account>, Problem> {
+    in_time(api.scheduler.send(Pause(id.as_str().into()))).await??;
+    find(&api, &id).map(web::Json)
+}
+
+/// Ends a pause. A time that has passed in the meantime is made up for at once.
+#[utoipa::path(security(("operator" = [])), responses(
+    (status = OK, description = "It is not paused.", body = Account),
+    (status = UNAUTHORIZED, description = "Not an operator.", body = Problem, content_type = "application/problem+json"),
+    (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
+    (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
+))]
+#[post("/api/accounts/{id}/resume")]
+pub(super) async fn resume(
+    _: Operator,
+    api: web::Data<Api>,
+    id: web::Path<String>,
+) -> Result<web::Json<Account>, Problem> {
+    in_time(api.scheduler.send(Resume(id.as_str().into()))).await??;
+    find(&api, &id).map(web::Json)
+}

@@ -1,0 +1,136 @@
+//! `/api/dead-letters`: what was given up on, from the database, and for operators a replay of it.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, get, post, web};
+use actors::model::{CampaignId, FailureClass, LetterFilter};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Api;
+use super::accounts::{self, Account};
+use super::answer::{Problem, in_time};
+use super::operator::Operator;
+use super::page::{Page, PageQuery, from_microseconds, microseconds, time};
+use crate::serve::scheduler::ReplayNow;
+use crate::store::{DeadLetterRow, LetterPosition};
+
+/// Which dead letters.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LettersQuery {
+    /// Of this account alone.
+    account: Option<String>,
+    /// Of this class alone, for example `timeout`.
+    class: Option<String>,
+}
+
+/// A campaign that was given up on. What the platform sent for it, `campaign-sync dead-letters list` shows.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeadLetter {
+    account: String,
+    campaign: String,
+    /// The run that gave up on it last.
+    run_id: String,
+    class: String,
+    /// What happened, for a person.
+    message: String,
+    attempts: i64,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    first_failed_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_failed_at: Option<Timestamp>,
+}
+
+impl From<DeadLetterRow> for DeadLetter {
+    fn from(row: DeadLetterRow) -> Self {
+        Self {
+            account: row.account,
+            campaign: row.campaign,
+            run_id: row.run.to_string(),
+            class: row.class,
+            message: row.message,
+            attempts: row.attempts,
+            first_failed_at: time(row.first_failed_at),
+            last_failed_at: time(row.last_failed_at),
+        }
+    }
+}
+
+/// What to replay: the letters that fit both lists. An empty list, or none, fits all.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Replay {
+    account: String,
+    #[serde(default)]
+    campaigns: Vec<String>,
+    /// For example `timeout`.
+    #[serde(default)]
+    classes: Vec<String>,
+}
+
+/// Dead letters, the newest failure first.
+#[utoipa::path(params(LettersQuery, PageQuery), responses(
+    (status = OK, description = "A page of them.", body = Page<DeadLetter>),
+    (status = BAD_REQUEST, description = "No such page.", body = Problem, content_type = "application/problem+json"),
+    (status = SERVICE_UNAVAILABLE, description = "The database is away.", body = Problem, content_type = "application/problem+json"),
+    (status = GATEWAY_TIMEOUT, description = "It takes too long.", body = Problem, content_type = "application/problem+json"),
+))]
+#[get("/api/dead-letters")]
+pub(super) async fn list(
+    api: web::Data<Api>,
+    query: web::Query<LettersQuery>,
+    page: web::Query<PageQuery>,
+) -> Result<web::Json<Page<DeadLetter>>, Problem> {
+    let limit = page.limit()?;
+    let after: Option<(i64, String, String)> = page.after()?;
+    let after = after.map(|(failed_at, account, campaign)| LetterPosition {
+        last_failed_at: from_microseconds(failed_at),
+        account,
+        campaign,
+    });
+    let classes = query.class.iter().map(|class| failure_class(class)).collect::<Result<_, _>>()?;
+    let filter = LetterFilter { campaigns: vec![], classes };
+    let rows =
+        in_time(api.store.dead_letters_after(query.account.as_deref(), &filter, after.as_ref(), limit + 1))
+            .await?;
+    let position =
+        |row: &DeadLetterRow| (microseconds(row.last_failed_at), row.account.clone(), row.campaign.clone());
+    Ok(web::Json(Page::new(rows, limit, position, DeadLetter::from)))
+}
+
+/// Starts a replay now.
+#[utoipa::path(request_body = Replay, security(("operator" = [])), responses(
+    (status = ACCEPTED, description = "It is started.", body = Account),
+    (status = BAD_REQUEST, description = "Not understood.", body = Problem, content_type = "application/problem+json"),
+    (status = UNAUTHORIZED, description = "Not an operator.", body = Problem, content_type = "application/problem+json"),
+    (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
+    (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
+    (status = CONFLICT, description = "It runs, or is paused.", body = Problem, content_type = "application/problem+json"),
+    (
+        status = PAYLOAD_TOO_LARGE,
+        description = "More than 64 KiB.",
+        body = Problem,
+        content_type = "application/problem+json"
+    ),
+))]
+#[post("/api/dead-letters/replay")]
+pub(super) async fn replay(
+    _: Operator,
+    api: web::Data<Api>,
+    letters: web::Json<Replay>,
+) -> Result<HttpResponse, Problem> {
+    let Replay { account, campaigns, classes } = letters.into_inner();
+    let classes = classes.iter().map(|class| failure_class(class)).collect::<Result<_, _>>()?;
+    let filter = LetterFilter { campaigns: campaigns.into_iter().map(CampaignId::from).collect(), classes };
+    in_time(api.scheduler.send(ReplayNow(account.as_str().into(), filter))).await??;
+    Ok(HttpResponse::Accepted().json(accounts::find(&api, &account)?))
+}
+
+fn failure_class(name: &str) -> Result<FailureClass, Problem> {
+    let class = FailureClass::ALL.into_iter().find(|class| class.as_str() == name);
+    class.ok_or_else(|| {
+        let all = FailureClass::ALL.map(FailureClass::as_str).join(", ");
+        Problem::new(StatusCode::BAD_REQUEST, format!("a class is one of {all}"))
+    })
+}

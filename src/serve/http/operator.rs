@@ -1,0 +1,62 @@
+//! Who may change something: whoever has the bearer token.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::{StatusCode, header};
+use actix_web::{FromRequest, HttpRequest, web};
+use secrecy::ExposeSecret;
+use subtle::ConstantTimeEq;
+use utoipa::Modify;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+use super::Api;
+use super::answer::Problem;
+
+/// As an argument of a handler: the request is an operator's.
+pub(super) struct Operator;
+
+impl FromRequest for Operator {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(authorize(request).map(|()| Self))
+    }
+}
+
+fn authorize(request: &HttpRequest) -> Result<(), Problem> {
+    let api = request.app_data::<web::Data<Api>>();
+    let Some(token) = api.and_then(|api| api.token.as_ref()) else {
+        let detail = "nothing can be changed over HTTP as long as no api_token is set: name one in the configuration file, \
+                      such as api_token = { env = \"CAMPAIGN_SYNC_API_TOKEN\" }";
+        return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+    };
+    let header = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
+    let given = header.and_then(|header| match header.split_at_checked(7) {
+        Some((scheme, given)) if scheme.eq_ignore_ascii_case(b"bearer ") => Some(given),
+        _ => None,
+    });
+    match given {
+        // How long it takes does not depend on how much of it is right.
+        Some(given) if given.ct_eq(token.expose_secret().as_bytes()).into() => Ok(()),
+        Some(_) => {
+            Err(Problem::new(StatusCode::UNAUTHORIZED, "the token is not the one that api_token names"))
+        }
+        None => {
+            let detail = "this needs the token that api_token names, as Authorization: Bearer TOKEN";
+            Err(Problem::new(StatusCode::UNAUTHORIZED, detail))
+        }
+    }
+}
+
+/// The token in the description.
+pub(super) struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut OpenApi) {
+        let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+        document.components.get_or_insert_default().add_security_scheme("operator", scheme);
+    }
+}

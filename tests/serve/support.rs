@@ -1,0 +1,117 @@
+//! A server of the test's own.
+
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use actix::{Actor, Addr};
+use actors::model::{AccountId, Batch, DeadLetter, FailureClass};
+use actors::ports::Store;
+use actors::report::{AccountReport, Status};
+use campaign_sync::private_postgres::{ThrowawayPostgres, throwaway};
+use campaign_sync::serve::http::{Api, Check, serve};
+use campaign_sync::serve::scheduler::{AccountPlan, Configure, Running, Scheduler};
+use campaign_sync::store::PgStore;
+use futures_util::FutureExt;
+use jiff::Timestamp;
+
+use crate::client::Client;
+
+pub(crate) const TOKEN: &str = "an operator's token";
+
+pub(crate) struct Serving {
+    pub(crate) client: Client,
+    pub(crate) scheduler: Addr<Scheduler>,
+    pub(crate) store: PgStore,
+    _postgres: ThrowawayPostgres,
+}
+
+pub(crate) fn plan(id: &str) -> AccountPlan {
+    AccountPlan { id: id.into(), schedule: "31d".parse().unwrap(), fingerprint: 1, last_begun: None }
+}
+
+pub(crate) fn check(name: &'static str, outcome: Option<Result<(), &'static str>>) -> Check {
+    let run = move || match outcome {
+        Some(outcome) => futures_util::future::ready(outcome.map_err(str::to_owned)).boxed_local(),
+        None => futures_util::future::pending().boxed_local(),
+    };
+    Check { name, run: Arc::new(run) }
+}
+
+/// Runs the test with the accounts a, b and c, and ends the server.
+pub(crate) fn serving(token: Option<&'static str>, checks: Vec<Check>, test: impl AsyncFnOnce(Serving)) {
+    actix_rt::System::new().block_on(async {
+        let postgres = throwaway().await.unwrap();
+        postgres.create_database("ads").await.unwrap();
+        let store = PgStore::connect(&postgres.database_url("ads")).await.unwrap();
+        store.migrate().await.unwrap();
+        let (scheduler, accounts) = Scheduler::new(Rc::new(|id, _| endless(id)), Rc::new(Timestamp::now), 1);
+        let scheduler = scheduler.start();
+        scheduler.send(Configure(["a", "b", "c"].map(plan).to_vec())).await.unwrap();
+        let api = Api {
+            scheduler: scheduler.clone(),
+            accounts,
+            store: store.clone(),
+            metrics: Arc::new(|| "campaign_sync_up 1\n".to_owned()),
+            checks,
+            token: token.map(|token| Arc::new(token.into())),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = serve(listener, api).unwrap();
+        let handle = server.handle();
+        let ended = actix_rt::spawn(server);
+        let client = Client::new(address).await;
+        test(Serving { client, scheduler, store, _postgres: postgres }).await;
+        handle.stop(true).await;
+        ended.await.unwrap().unwrap();
+    });
+}
+
+fn endless(account: AccountId) -> Running {
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let done = async move {
+        let _ = stopped.await;
+        report(&account, Status::Interrupted)
+    };
+    Running { stop: Box::new(|| stop.send(()).unwrap_or_default()), done: done.boxed_local() }
+}
+
+pub(crate) fn report(account: &AccountId, status: Status) -> AccountReport {
+    AccountReport {
+        account: account.clone(),
+        run_id: None,
+        status,
+        listing_proven: false,
+        resumed: false,
+        campaigns: Default::default(),
+        requests: Default::default(),
+        restarts: Default::default(),
+        duration: Duration::from_secs(1),
+        lower_bound: Duration::ZERO,
+        quota_back_in: None,
+        limits: vec![],
+        problems: vec![],
+    }
+}
+
+impl Serving {
+    /// A run of the account that gave up on so many campaigns, all at the same time.
+    pub(crate) async fn run(&self, account: &str, letters: usize) {
+        let run = self.store.begin_run(&account.into(), None).await.unwrap();
+        let now = SystemTime::now();
+        let letter = |n| DeadLetter {
+            id: format!("c-{n}").as_str().into(),
+            class: if n == 0 { FailureClass::Malformed } else { FailureClass::Timeout },
+            message: "it was never answered".to_owned(),
+            attempts: 8,
+            payload: "{}".into(),
+            first_failed_at: now,
+            last_failed_at: now,
+        };
+        let batch = Batch { synced: vec![], dead_letters: (0..letters).map(letter).collect() };
+        self.store.commit(&run, &batch).await.unwrap();
+        self.store.finish_run(&run, &report(&run.account, Status::Partial)).await.unwrap();
+    }
+}
