@@ -54,9 +54,13 @@ fn check_says_of_each_account_whether_it_logs_in() {
     assert_eq!(platform.stats().count("auth", "200"), 12);
     assert!((2..=8).contains(&platform.stats().most_in_flight), "{}", platform.stats().most_in_flight);
 
-    add(folder.path(), "\n[[accounts]]\nid = 'revoked'\npassword = { command = ['echo', 'wrong'] }\n");
-    let (code, stdout, _) = outcome(in_folder(folder.path(), &["check"]));
+    add(
+        folder.path(),
+        "\n[[accounts]]\nid = 'revoked'\npassword = { command = ['sh', '-c', 'echo s3cret >&2; echo wrong'] }\n",
+    );
+    let (code, stdout, stderr) = outcome(in_folder(folder.path(), &["check"]));
     assert_eq!(code, 1);
+    assert!(!stderr.contains("s3cret"), "what a command says beside its secret is not shown: {stderr}");
     let wrong: Vec<&str> = stdout.lines().filter(|line| line.contains("WRONG")).collect();
     assert!(wrong.len() == 1 && wrong[0].contains("revoked") && wrong[0].contains("credentials"), "{stdout}");
 

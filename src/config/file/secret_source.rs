@@ -13,7 +13,7 @@ const MAX_ARGUMENTS: usize = 64;
 const ALLOWED: &str = r#"{ env = "NAME" }, { file = "PATH" } or { command = ["program", "argument"] }: a secret is never in this file itself"#;
 
 /// Where a secret is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub(in crate::config) enum SecretSource {
     /// In this variable of the environment.
     Variable(String),
