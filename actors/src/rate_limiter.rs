@@ -122,7 +122,6 @@ impl RateLimiter {
         jitter: Jitter,
         progress: Rc<ProgressSender>,
     ) -> Self {
-        let metrics = Arc::new(AccountMetrics::of_nobody());
         Self {
             origin: Instant::now(),
             past: limits.iter().map(|limit| limit.window() + limit.margin()).max().unwrap_or_default(),
@@ -149,14 +148,13 @@ impl RateLimiter {
             ledger: None,
             jitter,
             progress,
-            limit_gauges: LimitGauges::new(metrics.clone()),
-            metrics,
+            metrics: Arc::new(AccountMetrics::of_nobody()),
+            limit_gauges: LimitGauges::default(),
         }
     }
 
     /// Counts for this account.
     pub(crate) fn with_metrics(mut self, metrics: Arc<AccountMetrics>) -> Self {
-        self.limit_gauges = LimitGauges::new(metrics.clone());
         self.metrics = metrics;
         self
     }
