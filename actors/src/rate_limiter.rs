@@ -124,7 +124,6 @@ impl RateLimiter {
         jitter: Jitter,
         progress: Arc<ProgressSender>,
     ) -> Self {
-        let metrics = Arc::new(AccountMetrics::of_nobody());
         Self {
             origin: Instant::now(),
             past: limits.iter().map(|limit| limit.window() + limit.margin()).max().unwrap_or_default(),
@@ -152,14 +151,13 @@ impl RateLimiter {
             places: Places::default(),
             jitter,
             progress,
-            limit_gauges: LimitGauges::new(metrics.clone()),
-            metrics,
+            metrics: Arc::new(AccountMetrics::of_nobody()),
+            limit_gauges: LimitGauges::default(),
         }
     }
 
     /// Counts for this account.
     pub(crate) fn with_metrics(mut self, metrics: Arc<AccountMetrics>) -> Self {
-        self.limit_gauges = LimitGauges::new(metrics.clone());
         self.metrics = metrics;
         self
     }

@@ -45,14 +45,16 @@ impl RateLimiter {
         let latency = self.latencies.mean();
         let breaker_open = self.breaker.is_open();
         self.metrics.limiter_stands(self.waiting(), breaker_open);
+        let mut limit_gauges = std::mem::take(&mut self.limit_gauges);
         self.progress.send_modify(|progress| {
             self.publish_limits(&mut progress.limits);
+            limit_gauges.show(&self.metrics, &progress.limits);
             progress.requests = requests;
             progress.latency = latency;
             progress.quota = quota_wait;
             progress.breaker_open = breaker_open;
         });
-        self.limit_gauges.show(&self.progress.borrow().limits);
+        self.limit_gauges = limit_gauges;
     }
 
     /// When to serve again for a permit that is due then: in time for its lease, and where the rule may bring it forward.

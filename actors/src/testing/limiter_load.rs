@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::unwatched;
 use crate::jitter::Jitter;
+use crate::metrics::AccountMetrics;
 use crate::permit::{Answer, Endpoint};
 use crate::rate_limiter::{RateLimiter, acquire_permit};
 use crate::settings::RateLimit;
@@ -30,7 +31,7 @@ impl LimiterLoad {
     pub async fn under(self, limits: &[RateLimit]) -> impl Sized {
         let limiter =
             RateLimiter::new(limits, Duration::from_secs(10), Jitter::seeded(1), Arc::new(unwatched()));
-        let limiter = limiter.start();
+        let limiter = limiter.with_metrics(Arc::new(AccountMetrics::new(&"load".into()))).start();
         let asked = limiter.clone();
         self.make(async move |latency| {
             let permit = acquire_permit(&asked, Endpoint::Sync, false).await;

@@ -20,14 +20,10 @@ fn run(settings: PipelineSettings, platform: ScriptedPlatform) -> (AccountReport
     recorded(|_| in_virtual_time(run_to_end(settings, &platform, &store)))
 }
 
-/// What is read after so long, in the middle of a run that is then stopped; and what after its end.
-fn read_after(
-    wait: Duration,
-    settings: PipelineSettings,
-    platform: ScriptedPlatform,
-) -> (Readings, Readings) {
+/// What is read when a run is stopped after so long.
+fn read_after(wait: Duration, settings: PipelineSettings, platform: ScriptedPlatform) -> Readings {
     let (platform, store) = (Rc::new(platform), Rc::new(MemoryStore::default()));
-    recorded(|reader| {
+    let (during, _) = recorded(|reader| {
         in_virtual_time(async {
             let (tell, told) = tokio::sync::oneshot::channel();
             let look = async move {
@@ -37,7 +33,8 @@ fn read_after(
             actors::run(settings, platform, store, unwatched(), look).await;
             told.await.expect("the run lasts that long")
         })
-    })
+    });
+    during
 }
 
 fn syncs(script: impl Fn(&Call) -> Play + 'static) -> ScriptedPlatform {
@@ -89,23 +86,25 @@ fn a_request_whose_answer_nobody_waits_for_any_more_is_abandoned() {
 #[test]
 fn a_429_is_counted_for_its_account_and_for_its_run() {
     let throttling = || syncs(|call| if call.number < 3 { Play::Throttle(Some(SECOND)) } else { Play::Well });
-    let of = |account: &str| PipelineSettings { account: account.into(), ..settings() };
-    let store = Rc::new(MemoryStore::default());
-    let ((), readings) = recorded(|reader| {
+    let run = async |account: &str, platform: ScriptedPlatform| {
+        let settings = PipelineSettings { account: account.into(), ..settings() };
+        run_to_end(settings, &Rc::new(platform), &Rc::new(MemoryStore::default())).await;
+    };
+    let ((), readings) = recorded(|_| {
         in_virtual_time(async {
-            run_to_end(of("north"), &Rc::new(throttling()), &store).await;
-            run_to_end(of("south"), &Rc::new(syncs(|_| Play::Well)), &Rc::new(MemoryStore::default())).await;
-            let readings = reader.read();
-            let throttled =
-                |series: &str, account: &str| readings.sum(&format!("{series}{{account={account}"), "}");
-            assert_eq!(throttled("run_throttled_requests", "north"), 3.0);
-            assert_eq!(throttled("run_throttled_requests", "south"), 0.0);
-            let counted = readings.value("requests_total{account=north,endpoint=sync,class=throttled}");
-            assert_eq!(counted, 3.0);
-            run_to_end(of("north"), &Rc::new(syncs(|_| Play::Well)), &store).await;
+            run("north", throttling()).await;
+            run("south", syncs(|_| Play::Well)).await;
+            run("west", throttling()).await;
+            run("west", syncs(|_| Play::Well)).await;
         });
     });
-    assert_eq!(readings.value("run_throttled_requests{account=north}"), 0.0, "the next run counts anew");
+    let counted = |account: &str| {
+        let all =
+            readings.value(&format!("requests_total{{account={account},endpoint=sync,class=throttled}}"));
+        (all, readings.value(&format!("run_throttled_requests{{account={account}}}")))
+    };
+    assert_eq!((counted("north"), counted("south")), ((3.0, 3.0), (0.0, 0.0)));
+    assert_eq!(counted("west"), (3.0, 0.0), "the next run counts anew");
 }
 
 #[test]
@@ -166,7 +165,7 @@ impl RequestsSent {
 fn the_share_of_each_limit_is_shown_while_it_is_used() {
     let limits = vec![limit(10, 60 * SECOND), limit(1000, 3600 * SECOND)];
     let limited = PipelineSettings { rate_limits: limits, ..settings() };
-    let (during, _) = read_after(30 * SECOND, limited, ScriptedPlatform::obliging(40));
+    let during = read_after(30 * SECOND, limited, ScriptedPlatform::obliging(40));
     assert_eq!(during.value("limit_used_ratio{account=test,limit=10/60s}"), 1.0);
     assert_eq!(during.value("limit_used_ratio{account=test,limit=1000/3600s}"), 0.01);
 }
@@ -179,7 +178,7 @@ fn a_limit_that_only_the_platform_names_has_its_share_too_and_takes_the_assumed_
         ..settings()
     };
     let platform = ScriptedPlatform::obliging(40).stating(&[limit(5, 60 * SECOND)]);
-    let (during, _) = read_after(30 * SECOND, limited, platform);
+    let during = read_after(30 * SECOND, limited, platform);
     assert!(during.value("limit_used_ratio{account=test,limit=5/60s}") >= 1.0);
     let assumed = during.value("limit_used_ratio{account=test,limit=100/60s}");
     assert!(assumed <= 0.1, "as it was when the platform named its own: {assumed}");
@@ -188,10 +187,17 @@ fn a_limit_that_only_the_platform_names_has_its_share_too_and_takes_the_assumed_
 #[test]
 fn an_open_breaker_is_seen_while_it_is_open_and_not_after_the_run() {
     let down = || syncs(|_| Play::Unavailable);
-    let (during, after) = read_after(20 * SECOND, settings(), down());
+    let during = read_after(20 * SECOND, settings(), down());
     assert_eq!(during.value("breaker_open{account=test}"), 1.0);
+    // A run that nobody looks at, because looking sets gauges to zero.
+    let (platform, store) = (Rc::new(down()), Rc::new(MemoryStore::default()));
+    let (_, after) = recorded(|_| {
+        in_virtual_time(async {
+            actors::run(settings(), platform, store, unwatched(), sleep(20 * SECOND)).await
+        })
+    });
     assert_eq!(after.value("breaker_open{account=test}"), 0.0);
-    let (during, _) = read_after(SECOND / 10, settings(), syncs(|_| Play::Well));
+    let during = read_after(SECOND / 10, settings(), syncs(|_| Play::Well));
     assert_eq!(during.value("breaker_open{account=test}"), 0.0);
 }
 

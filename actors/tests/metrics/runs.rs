@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use actors::metrics::AccountMetrics;
 use actors::permit::Endpoint;
 use actors::report::{AccountReport, Status};
 use actors::settings::{BatchLimits, PipelineSettings};
@@ -92,7 +93,8 @@ fn a_run_is_in_progress_with_its_queues_until_it_ends_or_is_dropped() {
         batch: BatchLimits::new(50, 60 * SECOND).expect("in range"),
         ..settings()
     };
-    for stopped in [true, false] {
+    // Each twice, because looking sets gauges to zero.
+    for (stopped, looks) in [(true, true), (true, false), (false, true), (false, false)] {
         let (platform, store) = (Rc::new(ScriptedPlatform::obliging(100)), Rc::new(MemoryStore::default()));
         let (during, after) = recorded(|reader| {
             in_virtual_time(async {
@@ -105,7 +107,7 @@ fn a_run_is_in_progress_with_its_queues_until_it_ends_or_is_dropped() {
                 let run = actors::run(settings.clone(), platform, store, unwatched(), stop);
                 let look = async {
                     sleep(29 * SECOND).await;
-                    reader.read()
+                    looks.then(|| reader.read())
                 };
                 if stopped {
                     let (_, during) = tokio::join!(run, look);
@@ -123,12 +125,25 @@ fn a_run_is_in_progress_with_its_queues_until_it_ends_or_is_dropped() {
                 .map(|queue| readings.value(&format!("queue_length{{account=test,queue={queue}}}")))
         };
         let in_progress = |readings: &Readings| readings.value("run_in_progress{account=test}");
-        // 30 requests went out: a login, a few pages, the others syncs that wait for their batch to fill.
-        let [permit, ready, in_flight, uncommitted] = queues(&during);
-        assert_eq!((in_progress(&during), in_flight), (1.0, 8.0));
-        assert!(permit >= 8.0 && ready > 0.0 && uncommitted > 20.0, "{:?}", queues(&during));
-        assert_eq!((in_progress(&after), queues(&after)), (0.0, [0.0; 4]));
+        if let Some(during) = during {
+            // 30 requests went out: a login, a few pages, the others syncs that wait for their batch to fill.
+            let [permit, ready, in_flight, uncommitted] = queues(&during);
+            assert_eq!((in_progress(&during), in_flight), (1.0, 8.0));
+            assert!(permit >= 8.0 && ready > 0.0 && uncommitted > 20.0, "{:?}", queues(&during));
+        } else {
+            assert_eq!((in_progress(&after), queues(&after)), (0.0, [0.0; 4]));
+        }
     }
+}
+
+#[test]
+fn a_run_that_begins_has_no_plan_yet_whatever_the_last_one_had() {
+    let ((), readings) = recorded(|_| {
+        AccountMetrics::new(&"test".into()).planned_to_end(SystemTime::now());
+        let (platform, store) = (Rc::new(ScriptedPlatform::obliging(40)), Rc::new(MemoryStore::default()));
+        in_virtual_time(run_to_end(settings(), &platform, &store));
+    });
+    assert_eq!(readings.value("run_planned_end_timestamp_seconds{account=test}"), 0.0);
 }
 
 #[test]
