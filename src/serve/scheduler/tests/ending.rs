@@ -149,7 +149,8 @@ fn a_quota_that_is_used_up_is_waited_for_whatever_the_schedule_says() {
 fn a_run_that_was_interrupted_for_an_unknown_time_is_resumed_with_a_backoff() {
     let at = first("a", "1d");
     let script = |_: &AccountId, n, _: &Purpose| match n {
-        0..3 => play(MINUTE, Status::Interrupted),
+        // The fourth gets through, a day later it begins anew.
+        0 | 1 | 2 | 4 => play(MINUTE, Status::Interrupted),
         _ => well(),
     };
     world(&[plan("a", "1d")], script, async |world| {
@@ -161,6 +162,10 @@ fn a_run_that_was_interrupted_for_an_unknown_time_is_resumed_with_a_backoff() {
             pauses.iter().zip([60, 120, 240]).all(|(pause, due)| (due / 2..=due + 1).contains(pause)),
             "{pauses:?}"
         );
+        world.until(at + 86_400 + 600).await;
+        let starts = world.starts();
+        assert_eq!((starts.len(), starts[4]), (6, at + 86_400));
+        assert!((30..=61).contains(&(starts[5] - starts[4] - 60)), "{starts:?}");
     });
 }
 

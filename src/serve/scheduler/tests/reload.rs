@@ -75,6 +75,18 @@ fn a_changed_schedule_counts_from_the_reload_on() {
 }
 
 #[test]
+fn a_time_that_was_missed_is_made_up_for_although_the_schedule_has_changed_since() {
+    let at = first("a", "15min");
+    let long = |_: &AccountId, _, _: &Purpose| play(20 * MINUTE, Status::Complete);
+    world(&[plan("a", "15min")], long, async |world| {
+        world.until(at + 1000).await;
+        world.configure(&[plan("a", "31d")]).await;
+        world.until(at + 3000).await;
+        assert_eq!(world.starts(), [at, at + 1200]);
+    });
+}
+
+#[test]
 fn what_failed_is_tried_again_at_once_when_its_settings_have_changed_and_only_then() {
     let at = first("a", "1d");
     let script =
