@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use actix::{Actor, Addr};
 use actors::model::{AccountId, Batch, DeadLetter, FailureClass};
-use actors::ports::Store;
+use actors::ports::{Share, Store};
 use actors::report::{AccountReport, Status};
 use campaign_sync::private_postgres::{ThrowawayPostgres, throwaway};
 use campaign_sync::serve::http::{Api, Check, serve};
@@ -111,7 +111,7 @@ impl Serving {
             last_failed_at: now,
         };
         let batch = Batch { synced: vec![], dead_letters: (0..letters).map(letter).collect() };
-        self.store.commit(&run, &batch).await.unwrap();
+        self.store.commit(&[Share { run: Arc::new(run.clone()), batch }]).await.unwrap();
         self.store.finish_run(&run, &report(&run.account, Status::Partial)).await.unwrap();
     }
 }

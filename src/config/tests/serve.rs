@@ -52,9 +52,7 @@ fn an_account_has_another_fingerprint_when_any_of_its_settings_is_another() {
     };
     let plain = fingerprint("", &[]);
     assert_eq!(plain, fingerprint("", &[]));
-    for more in
-        ["concurrency = 3", "schedule = '5min'", "page_size = 3", "max_wait = '3s'"]
-    {
+    for more in ["concurrency = 3", "schedule = '5min'", "page_size = 3", "max_wait = '3s'"] {
         assert_ne!(plain, fingerprint(more, &[]), "{more}");
     }
     let password = "password = { env = 'OTHER' }";
