@@ -55,10 +55,15 @@ async fn clear_up<S: Store>(store: &S, run: &Run, outcome: &mut Outcome) -> Resu
     Ok(())
 }
 
-/// Stores the report.
+/// Stores the report, and with it gives the account back. Nobody tries again where that fails, so the account is given
+/// back all the same: it would be held for as long as the process lives.
 pub(crate) async fn finish<S: Store>(store: &S, run: &Run, report: &AccountReport) -> Result<(), StoreError> {
     let patience = if report.listing_proven { MARKING_PATIENCE } else { FINISH_PATIENCE };
-    insist(patience, async || store.finish_run(run, report).await).await
+    let finished = insist(patience, async || store.finish_run(run, report).await).await;
+    if finished.is_err() {
+        store.give_back(run).await;
+    }
+    finished
 }
 
 async fn insist<T>(

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
+use crate::closing::FINISH_PATIENCE;
 use crate::ports::Store;
 use crate::run::Tasks;
 use crate::settings::{BatchLimits, RestartIntensity};
@@ -57,10 +59,16 @@ impl<S: Store> Fleet<S> {
         self.tasks.end().await;
     }
 
-    /// A turn at the store, for a run that begins or ends.
+    /// A turn at the store, for a run that begins.
     pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed.
         self.turns.acquire().await.ok()
+    }
+
+    /// For a run that ends; none where it has not come in time: while the database is away each turn is a long one, and
+    /// runs that are stopped then must not wait for one another.
+    pub(crate) async fn last_turn(&self) -> Option<SemaphorePermit<'_>> {
+        timeout(FINISH_PATIENCE, self.turn()).await.ok().flatten()
     }
 }
 
@@ -100,10 +108,11 @@ impl Drop for Joined {
     }
 }
 
-/// Tells every run when the actor that they share has panicked.
+/// Tells every run when the actor that they share has panicked; where it did not come back, also those that begin later.
 #[derive(Default)]
 pub(crate) struct Overseer {
     runs: Vec<Recipient<Crashed>>,
+    end: Option<Crashed>,
 }
 
 /// Whom to tell, too, for as long as it is there.
@@ -119,6 +128,9 @@ impl Handler<Enlist> for Overseer {
     type Result = ();
 
     fn handle(&mut self, Enlist(run): Enlist, _: &mut Context<Self>) {
+        if let Some(end) = &self.end {
+            run.do_send(end.clone());
+        }
         self.runs.retain(Recipient::connected);
         self.runs.push(run);
     }
@@ -130,5 +142,6 @@ impl Handler<Crashed> for Overseer {
     fn handle(&mut self, crashed: Crashed, _: &mut Context<Self>) {
         self.runs.retain(Recipient::connected);
         self.runs.iter().for_each(|run| run.do_send(crashed.clone()));
+        self.end = (!crashed.restarts).then_some(crashed);
     }
 }

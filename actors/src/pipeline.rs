@@ -278,7 +278,7 @@ impl Pipeline {
     fn find_settled(&self, sifted: Sifted, ctx: &mut Context<Self>) {
         let unknown = sifted.rest.iter().map(Listed::id).cloned().collect();
         let (reply, pipeline) = (
-            self.crew.find_settled.send(FindSettled { run: self.crew.member.run.clone(), ids: unknown }),
+            self.crew.find_settled.send(FindSettled { member: self.crew.member.clone(), ids: unknown }),
             ctx.address(),
         );
         let ask = async move { pipeline.do_send(PageSifted { sifted, settled: reply.await }) };

@@ -102,8 +102,8 @@ pub trait Store: 'static {
     /// what they spend and stores nothing else. An unfinished run stays as resumable as it was. To be given back.
     async fn borrow_account(&self, account: &AccountId) -> Result<Run, StoreError>;
 
-    /// Gives back an account that was borrowed.
-    async fn give_back(&self, borrowed: &Run);
+    /// Gives back an account that was borrowed, or taken for a run whose report cannot be stored.
+    async fn give_back(&self, run: &Run);
 
     /// Takes the account, and opens a run that tries these dead letters of it again. It is never resumed, and an
     /// unfinished run stays what the next [`Store::begin_run`] takes over.

@@ -112,7 +112,7 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
         Some(replay) if replay.letters == 0 => (nothing_to_replay(), Duration::ZERO),
         _ => sync.instrument(span.clone()).await,
     };
-    let _turn = fleet.turn().await;
+    let _turn = fleet.last_turn().await;
     let outcome = clear_up_letters(store, &run, outcome).instrument(span.clone()).await;
     let mut report = report(&settings, Some(&run), outcome, &watched.borrow(), duration);
     report.problems.extend(budget.problem());

@@ -203,6 +203,10 @@ impl<S: Store> StoreActor<S> {
             actor.committing.iter_mut().for_each(|batch| batch.retain(|entry| !entry.member.is_gone()));
             if actor.committing.take_if(|batch| batch.is_empty()).is_some() {
                 actor.commit_next(ctx);
+                if actor.committing.is_none() {
+                    // Nobody waits any more: whoever comes next has a patience of their own.
+                    actor.away = None;
+                }
             } else {
                 actor.commit(ctx);
             }

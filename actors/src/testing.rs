@@ -4,6 +4,7 @@
 
 mod limiter_load;
 mod memory_store;
+mod memory_stores;
 mod run_book;
 mod scripted_platform;
 mod tally_store;
@@ -24,6 +25,7 @@ use tokio::time::{sleep, timeout};
 
 pub use limiter_load::LimiterLoad;
 pub use memory_store::{CommitFault, MemoryStore};
+pub use memory_stores::MemoryStores;
 pub use scripted_platform::{Call, Play, ScriptedPlatform, Stamping, campaign_id, honest_page};
 pub use tally_store::TallyStore;
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod adversarial_platform;
 mod auto;
 mod cool_down;
 mod leases;
+mod places;
 mod remembered;
 mod restamping;
 mod restart;

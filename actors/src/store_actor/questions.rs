@@ -13,7 +13,7 @@ const MOST_AT_ONCE: usize = 2;
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Vec<SettledCampaign>, StoreError>")]
 pub(crate) struct FindSettled {
-    pub(crate) run: Arc<Run>,
+    pub(crate) member: Arc<Member>,
     pub(crate) ids: Vec<CampaignId>,
 }
 
@@ -35,15 +35,14 @@ impl<S: Store> StoreActor<S> {
     fn ask_next(&mut self, ctx: &mut Context<Self>) {
         while self.questions.asked.len() < MOST_AT_ONCE {
             let Some(question) = self.questions.waiting.pop_front() else { return };
-            // Its pipeline is gone.
-            if question.reply.is_closed() {
+            if question.question.member.is_gone() {
                 continue;
             }
             self.questions.next += 1;
             let (number, store) = (self.questions.next, self.store.clone());
-            let (FindSettled { run, ids }, since) = (question.question.clone(), question.asked_at);
+            let (FindSettled { member, ids }, since) = (question.question.clone(), question.asked_at);
             self.questions.asked.push((number, question));
-            let find = async move { patiently(since, async || store.settled(&run, &ids).await).await };
+            let find = async move { patiently(since, async || store.settled(&member.run, &ids).await).await };
             ctx.spawn(find.into_actor(self).map(move |answer, actor, ctx| actor.answer(number, answer, ctx)));
         }
     }

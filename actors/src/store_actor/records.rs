@@ -2,8 +2,6 @@
 //! several of one run only the newest. A limiter that panicked asks for a new one while the old one waits; kept after the
 //! new one, it would take its place and say less than was sent.
 
-use std::collections::BTreeMap;
-
 use tokio::sync::oneshot;
 
 use super::*;
@@ -15,8 +13,10 @@ const MOST_AT_ONCE: usize = 500;
 /// The records that were asked for.
 #[derive(Default)]
 pub(super) struct Records {
-    waiting: BTreeMap<Key, Record>,
-    writing: BTreeMap<Key, Record>,
+    waiting: HashMap<Key, Record>,
+    /// Of those that wait, who is served first.
+    order: VecDeque<Key>,
+    writing: Vec<(Key, Record)>,
     away: Option<Away>,
     /// While a database that is away is given a rest.
     paused: bool,
@@ -33,29 +33,44 @@ struct Record {
 }
 
 impl Records {
+    /// A newer one has the place of the one that it replaces.
+    fn add(&mut self, key: Key, record: Record) {
+        if self.waiting.insert(key.clone(), record).is_none() {
+            self.order.push_back(key);
+        }
+    }
+
+    fn take_next(&mut self) -> Option<(Key, Record)> {
+        let key = self.order.pop_front()?;
+        let record = self.waiting.remove(&key)?;
+        Some((key, record))
+    }
+
     /// What was being written, but for what is newer by now, has to be written again.
     fn take_back(&mut self) {
-        for (key, record) in std::mem::take(&mut self.writing) {
-            self.waiting.entry(key).or_insert(record);
+        for (key, record) in std::mem::take(&mut self.writing).into_iter().rev() {
+            if !self.waiting.contains_key(&key) {
+                self.order.push_front(key.clone());
+                self.waiting.insert(key, record);
+            }
         }
     }
 }
 
 impl<S: Store> StoreActor<S> {
     pub(super) fn write_records(&mut self, ctx: &mut Context<Self>) {
-        let Records { waiting, writing, paused, .. } = &mut self.records;
-        if *paused || !writing.is_empty() || waiting.is_empty() {
+        let records = &mut self.records;
+        if records.paused || !records.writing.is_empty() || records.waiting.is_empty() {
             return;
         }
-        while let Some((key, record)) = waiting.pop_first() {
-            writing.insert(key, record);
-            if writing.len() == MOST_AT_ONCE {
-                break;
-            }
+        while records.writing.len() < MOST_AT_ONCE
+            && let Some(next) = records.take_next()
+        {
+            records.writing.push(next);
         }
         // Written late, their times are taken from then: later than they were, so the next process waits longer.
         let records: Vec<_> =
-            writing.values().map(|record| (record.run.clone(), record.spent.clone())).collect();
+            records.writing.iter().map(|(_, record)| (record.run.clone(), record.spent.clone())).collect();
         let store = self.store.clone();
         let write = async move { store.save_spent(&records).await };
         ctx.spawn(write.into_actor(self).map(|written, actor, ctx| actor.records_written(written, ctx)));
@@ -107,7 +122,7 @@ impl<S: Store> Handler<KeepSpent> for StoreActor<S> {
 
     fn handle(&mut self, KeepSpent { run, spent }: KeepSpent, ctx: &mut Context<Self>) -> Self::Result {
         let (reply, later) = oneshot::channel();
-        self.records.waiting.insert((run.account.clone(), run.epoch), Record { run, spent, reply });
+        self.records.add((run.account.clone(), run.epoch), Record { run, spent, reply });
         self.write_records(ctx);
         Later(later)
     }

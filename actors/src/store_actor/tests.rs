@@ -3,6 +3,7 @@
 mod absence;
 mod halving;
 mod restart;
+mod sharing;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -55,6 +56,8 @@ struct NotingStore {
     busy: Cell<bool>,
     questions: RefCell<Vec<Instant>>,
     records: RefCell<Vec<Spent>>,
+    /// Accounts that another process has taken.
+    disowned: RefCell<HashSet<AccountId>>,
 }
 
 impl Store for NotingStore {
@@ -87,6 +90,9 @@ impl Store for NotingStore {
 
     async fn commit(&self, shares: &[Share]) -> Result<Vec<Disowned>, StoreError> {
         assert!(!self.busy.replace(true), "one commit at a time");
+        let disowned = self.disowned_of(shares.iter().map(|share| &*share.run));
+        let owned = shares.iter().filter(|share| !self.disowned.borrow().contains(&share.run.account));
+        let shares: Vec<&Share> = owned.collect();
         let synced = shares.iter().flat_map(|share| &share.batch.synced);
         let synced: Vec<u32> = synced.map(|synced| number(&synced.campaign.id)).collect();
         let letters = shares.iter().flat_map(|share| &share.batch.dead_letters);
@@ -108,7 +114,7 @@ impl Store for NotingStore {
         self.rows.borrow_mut().extend(synced);
         self.buried.borrow_mut().extend(letters);
         assert!(fate != Fate::PanicAfter, "after the commit");
-        Ok(vec![])
+        Ok(disowned)
     }
 
     async fn forget_nameless(&self, _: &Run) -> Result<u64, StoreError> {
@@ -127,7 +133,7 @@ impl Store for NotingStore {
     async fn save_spent(&self, records: &[(Arc<Run>, Spent)]) -> Result<Vec<Disowned>, StoreError> {
         self.settled(&records[0].0, &[]).await?;
         self.records.borrow_mut().extend(records.iter().map(|(_, spent)| spent.clone()));
-        Ok(vec![])
+        Ok(self.disowned_of(records.iter().map(|(run, _)| &**run)))
     }
 
     async fn finish_run(&self, _: &Run, _: &AccountReport) -> Result<(), StoreError> {
@@ -136,6 +142,13 @@ impl Store for NotingStore {
 }
 
 impl NotingStore {
+    fn disowned_of<'a>(&self, runs: impl Iterator<Item = &'a Run>) -> Vec<Disowned> {
+        let disowned = runs.enumerate().filter(|(_, run)| self.disowned.borrow().contains(&run.account));
+        disowned
+            .map(|(index, run)| Disowned { index, cause: format!("{} is another's", run.account) })
+            .collect()
+    }
+
     fn is_unspeakable(&self, letters: &[u32]) -> bool {
         self.poison.contains(&UNSPEAKABLE) && letters.contains(&UNSPEAKABLE)
     }
@@ -174,6 +187,7 @@ impl Scene {
             busy: Cell::new(false),
             questions: RefCell::default(),
             records: RefCell::default(),
+            disowned: RefCell::default(),
         });
         let limits = BatchLimits::new(size, LINGER).expect("in range");
         let ((acknowledge, acknowledged), (alarm, alarms)) = (witness(), witness());

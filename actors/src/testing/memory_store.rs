@@ -140,7 +140,22 @@ impl MemoryStore {
         self.records.get()
     }
 
-    fn store(&self, run: &Run, batch: &Batch) {
+    /// Whether one of the rows is one that it refuses.
+    pub(super) fn refuses(&self, batch: &Batch) -> bool {
+        batch.synced.iter().any(|synced| (self.refuses)(&synced.campaign.id))
+    }
+
+    /// Why nothing is stored for the run any more, if so.
+    pub(super) fn disowns(&self, run: &Run) -> Option<String> {
+        self.runs.fence([run].into_iter()).1.pop().map(|disowned| disowned.cause)
+    }
+
+    pub(super) fn record(&self, spent: &Spent) {
+        self.records.set(self.records.get() + 1);
+        *self.spent.borrow_mut() = Some((Instant::now(), spent.clone()));
+    }
+
+    pub(super) fn store(&self, run: &Run, batch: &Batch) {
         for synced in &batch.synced {
             let (id, mut rows) = (&synced.campaign.id, self.rows.borrow_mut());
             let number = rows.get(id).filter(|row| row.run == run.id).map(|row| row.number);
@@ -208,8 +223,7 @@ impl Store for MemoryStore {
             CommitFault::PanicBefore => panic!("the script says so: commit {number}"),
             CommitFault::None | CommitFault::PanicAfter => {}
         }
-        let synced = || shares.iter().flat_map(|share| &share.batch.synced);
-        if synced().any(|synced| (self.refuses)(&synced.campaign.id)) {
+        if shares.iter().any(|share| self.refuses(&share.batch)) {
             return Err(StoreError::Refused("a value that cannot be stored".into()));
         }
         let (owned, disowned) = self.runs.fence(shares.iter().map(|share| &*share.run));
@@ -259,8 +273,7 @@ impl Store for MemoryStore {
         sleep(Duration::from_millis(1)).await;
         let (owned, disowned) = self.runs.fence(records.iter().map(|(run, _)| &**run));
         for (_, spent) in owned.into_iter().map(|index| &records[index]) {
-            self.records.set(self.records.get() + 1);
-            *self.spent.borrow_mut() = Some((Instant::now(), spent.clone()));
+            self.record(spent);
         }
         Ok(disowned)
     }

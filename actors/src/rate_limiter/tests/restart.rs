@@ -10,7 +10,7 @@ use crate::testing::witness;
 /// Makes the limiter panic.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Stumble;
+pub(super) struct Stumble;
 
 impl Handler<Stumble> for RateLimiter {
     type Result = ();

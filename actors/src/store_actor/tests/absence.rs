@@ -83,7 +83,7 @@ fn a_question_is_asked_again_while_the_database_is_away_and_answered_then() {
         let (ids, begun) = (vec![CampaignId::from("1")], Instant::now());
         let answer = scene
             .actor
-            .send(FindSettled { run: nobodys_run(), ids: ids.clone() })
+            .send(FindSettled { member: scene.member.clone(), ids: ids.clone() })
             .await
             .expect("it is alive");
         assert_eq!(answer, Ok(ids.into_iter().map(settled).collect()));
@@ -98,13 +98,19 @@ fn a_question_is_given_up_when_patience_ends_and_at_once_where_someone_has_to_ac
     in_virtual_time(async {
         let scene = Scene::new(10, |_| Fate::Away);
         let begun = Instant::now();
-        let answer =
-            scene.actor.send(FindSettled { run: nobodys_run(), ids: vec![] }).await.expect("it is alive");
+        let answer = scene
+            .actor
+            .send(FindSettled { member: scene.member.clone(), ids: vec![] })
+            .await
+            .expect("it is alive");
         assert_eq!(answer, Err(StoreError::Unavailable("away".into())));
         assert!((DATABASE_PATIENCE..DATABASE_PATIENCE + 2 * BACKOFF_CAP).contains(&begun.elapsed()));
         let scene = Scene::new(10, |_| Fate::Broken);
-        let answer =
-            scene.actor.send(FindSettled { run: nobodys_run(), ids: vec![] }).await.expect("it is alive");
+        let answer = scene
+            .actor
+            .send(FindSettled { member: scene.member.clone(), ids: vec![] })
+            .await
+            .expect("it is alive");
         assert_eq!(answer, Err(StoreError::Broken("broken".into())));
         assert_eq!(scene.store.questions.borrow().len(), 1);
     });
@@ -115,7 +121,7 @@ fn a_question_does_not_keep_commits_waiting() {
     in_virtual_time(async {
         let scene = Scene::new(1, |n| if n < 3 { Fate::Away } else { Fate::Well });
         // The question is the store's first, the commits are counted apart.
-        let question = scene.actor.send(FindSettled { run: nobodys_run(), ids: vec![] });
+        let question = scene.actor.send(FindSettled { member: scene.member.clone(), ids: vec![] });
         scene.keep([1]);
         sleep(SECOND / 10).await;
         assert_eq!(scene.sizes().len(), 1, "while the question is still open");
