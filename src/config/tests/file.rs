@@ -108,12 +108,16 @@ fn every_key_reaches_its_setting() {
         max_wait = "16s"
         max_shrink = 25e-2
         max_in_flight = 1_7
+        schedule = "18min"
+        listen = "127.0.0.1:19"
+        api_token = { env = "T" }
         report = "json"
         log_format = "json"
         log_level = "debug"
     "#;
     let config = run_file(text, "", &[("P", "hunter3"), ("D", "host=db")]).unwrap();
-    let AccountConfig { platform, pipeline, .. } = only(&config.accounts);
+    let AccountConfig { platform, pipeline, schedule } = only(&config.accounts);
+    assert_eq!(schedule.to_string(), "18min");
     assert_eq!(
         (platform.api_url.as_str(), platform.account.as_str()),
         ("http://ads.example.com/", "default")

@@ -4,11 +4,15 @@ use super::file::Written;
 use super::*;
 
 fn serve(file: &str, flags: &str, variables: &[(&str, &str)]) -> Result<ServeConfig, InvalidConfig> {
+    serve_bare(file, flags, &[&REQUIRED[..], variables].concat())
+}
+
+fn serve_bare(file: &str, flags: &str, variables: &[(&str, &str)]) -> Result<ServeConfig, InvalidConfig> {
     let file = Written::new(file);
     let Command::Serve(args) = command(&format!("serve --config {} {flags}", file.path().display())) else {
         panic!()
     };
-    ServeConfig::load(&args, &environment(&[&REQUIRED[..], variables].concat(), ""))
+    ServeConfig::load(&args, &environment(variables, ""))
 }
 
 #[test]
@@ -55,6 +59,8 @@ fn an_account_has_another_fingerprint_when_any_of_its_settings_is_another() {
     for more in ["concurrency = 3", "schedule = '5min'", "page_size = 3", "max_wait = '3s'"] {
         assert_ne!(plain, fingerprint(more, &[]), "{more}");
     }
-    let password = "password = { env = 'OTHER' }";
-    assert_ne!(fingerprint(password, &[("OTHER", "one")]), fingerprint(password, &[("OTHER", "two")]));
+    let login = "api_url = 'https://ads.example.com'\nemail = 'a@example.com'\npassword = { env = 'P' }\n";
+    let with_password =
+        |password| serve_bare(&file(login), "", &[("P", password)]).unwrap().accounts[0].fingerprint();
+    assert_ne!(with_password("one"), with_password("two"));
 }
