@@ -150,12 +150,9 @@ fn configuration(size: &Size, platform: &MockPlatform, ailing: &[MockPlatform]) 
     file
 }
 
-async fn run(
-    file: &Path,
-    postgres: &ThrowawayPostgres,
-    database: &str,
-    more: &[&str],
-) -> anyhow::Result<Ran> {
+async fn run(file: &str, folder: &Path, postgres: &ThrowawayPostgres, database: &str) -> anyhow::Result<Ran> {
+    let path = folder.join(format!("{database}.toml"));
+    fs::write(&path, file)?;
     postgres.create_database(database).await?;
     let url =
         format!("host='{}' user=campaign_sync dbname={database}", postgres.socket_directory().display());
