@@ -153,7 +153,8 @@ impl PgStore {
             .await
     }
 
-    /// When the last run of each of these accounts began; without those that have none.
+    /// When the last run of each of these accounts began, or 1970 where it was left unfinished: then the next one is
+    /// overdue. Without those that have none.
     pub async fn last_begun(
         &self,
         accounts: &[AccountId],

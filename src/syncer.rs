@@ -120,7 +120,7 @@ pub fn pipeline_settings(
 }
 
 /// The accounts' campaigns share transactions, so the strictest of their limits hold for all.
-fn batch_limits(accounts: &[AccountConfig]) -> BatchLimits {
+pub(crate) fn batch_limits(accounts: &[AccountConfig]) -> BatchLimits {
     let limits = accounts.iter().map(|account| account.pipeline.batch);
     limits.reduce(BatchLimits::strictest).unwrap_or_default()
 }

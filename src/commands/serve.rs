@@ -13,6 +13,7 @@ use std::sync::Arc;
 use actix::{Actor, Addr};
 use anyhow::Context;
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -26,7 +27,7 @@ use crate::serve::http::{self, Api};
 use crate::serve::scheduler::{AccountPlan, Configure, Scheduler, Shutdown as ShutDown};
 use crate::serve::systemd;
 use crate::shutdown::{INTERRUPTED, Shutdown};
-use crate::syncer::Syncer;
+use crate::syncer::{Syncer, batch_limits};
 
 /// Exit code 0 once it is stopped. Errors are those from before the first account is scheduled.
 pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
@@ -71,18 +72,16 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
 
     let stopped = shutdown.requested();
     tokio::pin!(stopped);
-    let mut config = config;
     loop {
         tokio::select! {
             biased;
             () = &mut stopped => break,
             _ = hangups.recv() => {
                 systemd::reloading();
-                if let Some(new) = reload(&args, &config).await {
-                    match configure(&new, &board, &scheduler, &database, &metrics).await {
-                        Ok(()) => config = new,
-                        Err(cause) => error!(cause = format!("{cause:#}"), "the new configuration is not used"),
-                    }
+                if let Some(new) = reload(&args, &config).await
+                    && let Err(cause) = configure(&new, &board, &scheduler, &database, &metrics).await
+                {
+                    error!(cause = format!("{cause:#}"), "the new configuration is not used");
                 }
                 systemd::ready();
             }
@@ -139,8 +138,8 @@ async fn configure(
 }
 
 /// The configuration as it is now; none where it is wrong: then the one before stays. Read on another thread, because a
-/// secret's command may take seconds.
-async fn reload(args: &ServeArgs, before: &ServeConfig) -> Option<ServeConfig> {
+/// secret's command may take seconds. Names what the service goes on with as it was at its start.
+async fn reload(args: &ServeArgs, at_start: &ServeConfig) -> Option<ServeConfig> {
     let args = args.clone();
     let read = move || ServeConfig::load(&args, &Environment::of_process());
     let new = match tokio::task::spawn_blocking(read).await {
@@ -155,13 +154,19 @@ async fn reload(args: &ServeArgs, before: &ServeConfig) -> Option<ServeConfig> {
         }
     };
     let needs_restart = [
-        ("listen", new.listen != before.listen),
-        ("max_in_flight", new.max_in_flight != before.max_in_flight),
-        ("database_url", new.database.url != before.database.url),
-        ("log_level or log_format", new.log != before.log),
+        ("listen", new.listen != at_start.listen),
+        ("max_in_flight", new.max_in_flight != at_start.max_in_flight),
+        ("database_url", new.database.url != at_start.database.url),
+        ("log_level or log_format", new.log != at_start.log),
+        ("api_token", token(&new) != token(at_start)),
+        ("batch_size or batch_linger", batch_limits(&new.accounts) != batch_limits(&at_start.accounts)),
     ];
     for (setting, _) in needs_restart.into_iter().filter(|(_, has_changed)| *has_changed) {
         warn!(setting, "this has changed and is used only after a restart");
     }
     Some(new)
+}
+
+fn token(config: &ServeConfig) -> Option<&str> {
+    config.api_token.as_ref().map(ExposeSecret::expose_secret)
 }

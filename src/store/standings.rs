@@ -17,13 +17,14 @@ CROSS JOIN LATERAL (
     ORDER BY started_at DESC LIMIT 1
 ) run";
 
-/// As above, whatever became of it.
+/// As above, whatever became of it; one that was left unfinished is as good as never begun.
 const LAST_BEGUN: &str = "\
 SELECT asked.account, run.started_at
 FROM unnest($1::text[]) AS asked (account)
 CROSS JOIN LATERAL (
-    SELECT started_at FROM sync_runs WHERE account_id = asked.account AND kind = 'sync'
-    ORDER BY started_at DESC LIMIT 1
+    SELECT CASE WHEN status IN ('running', 'interrupted') THEN to_timestamp(0) ELSE started_at END AS started_at
+    FROM sync_runs WHERE account_id = asked.account AND kind = 'sync'
+    ORDER BY sync_runs.started_at DESC LIMIT 1
 ) run";
 
 /// By the primary key.
