@@ -199,6 +199,10 @@ impl Drop for Serving {
 }
 
 /// Looks again until there is something.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no actor lives on the test's thread, and its clock is the real one"
+)]
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
