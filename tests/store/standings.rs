@@ -87,3 +87,24 @@ async fn a_pool_that_is_used_up_is_seen_with_who_waits_for_it() {
     // Whoever closes the database stops to look first.
     metrics.watch_pool(None);
 }
+
+#[tokio::test]
+async fn a_run_that_was_left_unfinished_makes_the_next_one_overdue() {
+    let database = Database::new().await;
+    let begun = async || database.store.last_begun(&["north".into(), "new".into()]).await.unwrap();
+    let overdue = [("north".into(), std::time::SystemTime::UNIX_EPOCH)];
+    let run = begin(&database.store, "north").await.unwrap();
+    assert_eq!(begun().await, overdue, "as of one that was killed");
+    let mut interrupted = report(&run);
+    interrupted.status = Status::Interrupted;
+    database.store.finish_run(&run, &interrupted).await.unwrap();
+    assert_eq!(begun().await, overdue);
+    let run = begin(&database.store, "north").await.unwrap();
+    let mut failed = report(&run);
+    failed.status = Status::Failed;
+    database.store.finish_run(&run, &failed).await.unwrap();
+    let seconds = "SELECT extract(epoch FROM max(started_at))::bigint FROM sync_runs";
+    let started_at = database.number(seconds).await;
+    let known = begun().await.remove(0).1.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    assert!((known.as_secs() as i64 - started_at).abs() <= 1, "{known:?}");
+}
