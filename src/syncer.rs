@@ -15,9 +15,6 @@ use crate::config::{AccountConfig, PipelineConfig, PlatformConfig, RateLimits};
 use crate::platform::{Connections, HttpPlatform, PlatformSettings, SetupError};
 use crate::store::PgStore;
 
-/// A page and a login.
-const BESIDE_SYNCS: usize = 2;
-
 /// See the module. It lives on the arbiter that it was made on.
 pub struct Syncer {
     fleet: Fleet<PgStore>,
@@ -27,10 +24,8 @@ pub struct Syncer {
 }
 
 impl Syncer {
-    /// For accounts like these, with so many requests of all of them in flight; or as many as one of them alone may have.
+    /// For accounts like these, with so many requests of all of them in flight at the most.
     pub fn new(store: PgStore, accounts: &[AccountConfig], max_in_flight: usize) -> Self {
-        let concurrency = accounts.iter().map(|account| account.pipeline.concurrency.get()).max();
-        let max_in_flight = max_in_flight.max(concurrency.unwrap_or(0) + BESIDE_SYNCS);
         Self {
             fleet: Fleet::new(Rc::new(store), batch_limits(accounts), max_in_flight),
             max_in_flight,

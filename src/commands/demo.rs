@@ -32,8 +32,8 @@ use crate::store::CampaignRow;
 /// A database of its own: a demo's rows have no place among a user's.
 const DATABASE: &str = "campaign_sync_demo";
 const ACCOUNT: &str = "demo";
-/// There is but one account, whose concurrency is what counts.
-const MAX_IN_FLIGHT: usize = 1;
+/// Requests beside the syncs of the one account: a page and a login.
+const BESIDE_SYNCS: usize = 2;
 /// Stored rows that are shown at the end.
 const ROWS_SHOWN: u32 = 5;
 /// 10 requests in 60 s and 2 s for a sync are an hour's patience; a sixtieth of both is a quarter of a minute's.
@@ -85,7 +85,8 @@ pub async fn run(
     let account =
         AccountConfig { platform: platform_config, pipeline: pipeline_config, schedule: Schedule::default() };
     let store = database.store.clone();
-    let outcome = sync(vec![account], MAX_IN_FLIGHT, store, log_format, stderr, shutdown).await;
+    let max_in_flight = config.concurrency.get() + BESIDE_SYNCS;
+    let outcome = sync(vec![account], max_in_flight, store, log_format, stderr, shutdown).await;
     let seen = platform.stop();
     report::print(&outcome, config.report);
     if config.report == ReportFormat::Table {

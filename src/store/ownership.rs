@@ -126,12 +126,15 @@ struct Locks {
     connection: Option<Client>,
     /// By the run of this epoch; none while it is about to begin.
     held: HashMap<AccountId, Option<i64>>,
+    /// The epochs of the runs at work. Lost with no connection, so it tells which locks are to be taken again.
+    at_work: HashMap<AccountId, i64>,
 }
 
-/// An account whose lock is held; given back unless a run is begun with it.
+/// An account whose lock is held, or is being asked for; given back unless a run is begun with it.
 pub(super) struct Held {
     ownership: Ownership,
     account: AccountId,
+    /// Nothing is to be given back.
     has_begun: bool,
 }
 
@@ -146,9 +149,25 @@ impl Drop for Held {
 
 impl Held {
     /// From now on it is held for this run.
-    pub(super) async fn begin(mut self, run: &Run) {
+    pub(super) async fn begin(self, run: &Run) {
+        let ownership = self.ownership.clone();
+        let mut locks = ownership.locks.lock().await;
+        locks.at_work.insert(run.account.clone(), run.epoch);
+        self.hold(run, &mut locks);
+    }
+
+    /// As [`Self::begin`], unless the run has ended meanwhile.
+    async fn go_on(self, run: &Run) {
+        let ownership = self.ownership.clone();
+        let mut locks = ownership.locks.lock().await;
+        if locks.is_at_work(run) {
+            self.hold(run, &mut locks);
+        }
+    }
+
+    fn hold(mut self, run: &Run, locks: &mut Locks) {
         self.has_begun = true;
-        self.ownership.locks.lock().await.held.insert(run.account.clone(), Some(run.epoch));
+        locks.held.insert(run.account.clone(), Some(run.epoch));
     }
 }
 
@@ -162,8 +181,9 @@ impl Ownership {
     ) -> Result<Held, StoreError> {
         let begun = Instant::now();
         loop {
-            if within_limit(sessions, doing, self.try_take(account, sessions, doing)).await? {
-                return Ok(Held { ownership: self.clone(), account: account.clone(), has_begun: false });
+            if let Some(held) = within_limit(sessions, doing, self.try_take(account, sessions, doing)).await?
+            {
+                return Ok(held);
             }
             if begun.elapsed() >= PATIENCE {
                 let holder = within_limit(sessions, doing, self.holder(account, sessions, doing)).await?;
@@ -175,17 +195,19 @@ impl Ownership {
     }
 
     /// Takes the account's lock again where the connection was lost. Where somebody else has it by now, the fence tells
-    /// whether the account is theirs, too.
+    /// whether the account is theirs, too. Not for a run that has ended: nobody would give it back.
     pub(super) async fn keep(&self, run: &Run, sessions: &Sessions, doing: &str) -> Result<(), StoreError> {
         let is_held = async {
             let mut locks = self.locks.lock().await;
             locks.forget_lost();
-            locks.held.get(&run.account) == Some(&Some(run.epoch))
+            !locks.is_at_work(run) || locks.held.get(&run.account) == Some(&Some(run.epoch))
         };
         if !is_held.await {
             warn!(account = %run.account, "the connection that held the account was lost");
-            if within_limit(sessions, doing, self.try_take(&run.account, sessions, doing)).await? {
-                self.locks.lock().await.held.insert(run.account.clone(), Some(run.epoch));
+            if let Some(held) =
+                within_limit(sessions, doing, self.try_take(&run.account, sessions, doing)).await?
+            {
+                held.go_on(run).await;
             }
         }
         Ok(())
@@ -194,7 +216,11 @@ impl Ownership {
     /// Gives the account back.
     pub(super) async fn release(&self, run: &Run) {
         let mut locks = self.locks.lock().await;
+        self.release_given_up(&mut locks).await;
         // Not what a later run of the account holds.
+        if locks.is_at_work(run) {
+            locks.at_work.remove(&run.account);
+        }
         if locks.held.get(&run.account) == Some(&Some(run.epoch)) {
             locks.release(&run.account).await;
         }
@@ -205,24 +231,31 @@ impl Ownership {
         account: &AccountId,
         sessions: &Sessions,
         doing: &str,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Held>, StoreError> {
         let mut locks = self.locks.lock().await;
         locks.forget_lost();
+        self.release_given_up(&mut locks).await;
+        // The server would give it to its connection once more.
+        if locks.held.contains_key(account) {
+            return Ok(None);
+        }
+        let connection = locks.connection(sessions, doing).await?;
+        // From here on: whoever is cut off does not know whether the server has given it.
+        let mut held = Held { ownership: self.clone(), account: account.clone(), has_begun: false };
+        let taken = connection.query_one(TAKE, &[&account.as_str()]).await;
+        if taken.map_err(|error| error::explain(sessions.database(), doing, &error))?.get(0) {
+            locks.held.insert(account.clone(), None);
+            return Ok(Some(held));
+        }
+        held.has_begun = true;
+        Ok(None)
+    }
+
+    async fn release_given_up(&self, locks: &mut Locks) {
         let given_up = std::mem::take(&mut *self.given_up.lock().unwrap_or_else(PoisonError::into_inner));
         for account in given_up {
             locks.release(&account).await;
         }
-        // The server would give it to its connection once more.
-        if locks.held.contains_key(account) {
-            return Ok(false);
-        }
-        let connection = locks.connection(sessions, doing).await?;
-        let taken = connection.query_one(TAKE, &[&account.as_str()]).await;
-        let taken = taken.map_err(|error| error::explain(sessions.database(), doing, &error))?.get(0);
-        if taken {
-            locks.held.insert(account.clone(), None);
-        }
-        Ok(taken)
     }
 
     /// What is known of who holds the lock, for a message.
@@ -248,8 +281,13 @@ impl Locks {
     /// With the connection, all that it held is lost.
     fn forget_lost(&mut self) {
         if self.connection.as_ref().is_some_and(Client::is_closed) {
-            *self = Self::default();
+            self.connection = None;
+            self.held.clear();
         }
+    }
+
+    fn is_at_work(&self, run: &Run) -> bool {
+        self.at_work.get(&run.account) == Some(&run.epoch)
     }
 
     async fn connection(&mut self, sessions: &Sessions, doing: &str) -> Result<&Client, StoreError> {

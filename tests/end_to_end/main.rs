@@ -7,6 +7,7 @@ mod dead_letters;
 mod kills;
 mod listing_platform;
 mod main_job;
+mod many_accounts;
 #[cfg(target_os = "linux")]
 mod outage_memory;
 mod outages;

@@ -9,6 +9,7 @@ mod ownership;
 mod removal;
 mod runs;
 mod schema;
+mod sharing;
 mod spent;
 mod standings;
 mod support;
