@@ -125,7 +125,7 @@ impl Metrics {
     /// Takes from the database when each account that is followed was last complete, which only this process's own runs
     /// tell otherwise. For its start, and when accounts have come.
     pub async fn recall_last_completes(&self, store: &PgStore) -> Result<(), StoreError> {
-        for (account, at) in store.last_completes(&self.names()).await? {
+        for (account, at) in store.last_completes(&self.followed()).await? {
             if let Some(metrics) = self.account(&account) {
                 metrics.last_completed(at);
             }
@@ -133,17 +133,8 @@ impl Metrics {
         Ok(())
     }
 
-    /// Counts the dead letters of the accounts that are followed. For after a run, and once a minute.
-    pub async fn count_dead_letters(&self, store: &PgStore) -> Result<(), StoreError> {
-        for (account, count) in store.dead_letter_counts(&self.names()).await? {
-            if let Some(metrics) = self.account(&account) {
-                metrics.holds_dead_letters(count);
-            }
-        }
-        Ok(())
-    }
-
-    fn names(&self) -> Vec<AccountId> {
+    /// The accounts that are followed.
+    pub fn followed(&self) -> Vec<AccountId> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 

@@ -41,6 +41,7 @@ use self::ownership::Ownership;
 pub use self::pool_watch::{PoolState, PoolWatch};
 pub use self::reading::{CampaignRow, RunRow};
 use self::session::{LastFailure, Session, Sessions};
+pub use self::standings::LettersByClass;
 
 /// A commit and a look-up at a time for each of a few accounts; more would only wait for the same disk, and
 /// PostgreSQL's default of 100 connections is shared with others.
@@ -162,11 +163,11 @@ impl PgStore {
         self.with("read the runs from", async |session| standings::last_begun(session, accounts).await).await
     }
 
-    /// How many dead letters each of these accounts has.
+    /// How many dead letters each of these accounts has, also those that have none.
     pub async fn dead_letter_counts(
         &self,
         accounts: &[AccountId],
-    ) -> Result<Vec<(AccountId, u64)>, StoreError> {
+    ) -> Result<HashMap<AccountId, LettersByClass>, StoreError> {
         self.with("count the dead letters in", async |session| {
             standings::dead_letter_counts(session, accounts).await
         })

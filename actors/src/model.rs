@@ -283,6 +283,11 @@ impl FailureClass {
         FailureClass::Panicked,
     ];
 
+    /// The class of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+
     /// The name that the report and the database use.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 //! SIGHUP reads the configuration anew: what runs is left alone.
 
 mod board;
+mod letter_counting;
 mod upkeep;
 
 use std::collections::HashMap;
@@ -18,12 +19,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 use self::board::Board;
+use self::letter_counting::LetterCounting;
 use super::open::open;
 use crate::cli::ServeArgs;
 use crate::config::{Environment, ServeConfig};
 use crate::database::Database;
 use crate::metrics::Metrics;
 use crate::serve::http::{self, Api};
+use crate::serve::letters::LetterCounts;
 use crate::serve::scheduler::{AccountPlan, Configure, Scheduler, Shutdown as ShutDown};
 use crate::serve::systemd;
 use crate::shutdown::{INTERRUPTED, Shutdown};
@@ -46,12 +49,13 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
     metrics.watch_pool(Some(store.watch_pool()));
 
     let syncer = Rc::new(Syncer::new(store.clone(), &config.accounts, config.max_in_flight.get()));
-    let board = Board::new(syncer.clone(), metrics.clone());
+    let letters = Rc::new(LetterCounting::new(LetterCounts::default(), metrics.clone()));
+    let board = Board::new(syncer.clone(), metrics.clone(), letters.clone());
     let (scheduler, accounts) = Scheduler::new(board.start(), Rc::new(Timestamp::now), rand::random());
     let scheduler = scheduler.start();
-    configure(&config, &board, &scheduler, &database, &metrics).await?;
+    configure(&config, &board, &scheduler, &database, &metrics, &letters).await?;
     let tasks = [
-        actix_rt::spawn(upkeep::count_dead_letters(metrics.clone(), store.clone())),
+        actix_rt::spawn(upkeep::count_dead_letters(letters.clone(), store.clone())),
         actix_rt::spawn(upkeep::fold(metrics.clone())),
         actix_rt::spawn(systemd::feed_watchdog(scheduler.clone())),
     ];
@@ -79,7 +83,7 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
             _ = hangups.recv() => {
                 systemd::reloading();
                 if let Some(new) = reload(&args, &config).await
-                    && let Err(cause) = configure(&new, &board, &scheduler, &database, &metrics).await
+                    && let Err(cause) = configure(&new, &board, &scheduler, &database, &metrics, &letters).await
                 {
                     error!(cause = format!("{cause:#}"), "the new configuration is not used");
                 }
@@ -110,12 +114,13 @@ async fn configure(
     scheduler: &Addr<Scheduler>,
     database: &Database,
     metrics: &Metrics,
+    letters: &LetterCounting,
 ) -> anyhow::Result<()> {
     let ids: Vec<_> = config.accounts.iter().map(|account| account.platform.account.clone()).collect();
     let last_begun: HashMap<_, _> = database.store.last_begun(&ids).await?.into_iter().collect();
     metrics.follow(ids);
     metrics.recall_last_completes(&database.store).await?;
-    metrics.count_dead_letters(&database.store).await?;
+    letters.begin_with(database.store.dead_letter_counts(&metrics.followed()).await?);
     let plans = config.accounts.iter().map(|account| {
         let id = account.platform.account.clone();
         let last_begun = last_begun.get(&id).and_then(|at| Timestamp::try_from(*at).ok());

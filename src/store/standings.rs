@@ -1,11 +1,15 @@
 //! How accounts stand between their runs, for whoever watches many.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
-use actors::model::AccountId;
+use actors::model::{AccountId, FailureClass};
 
 use super::Failure;
 use super::session::Session;
+
+/// How many dead letters an account has in each class; without the classes of which it has none.
+pub type LettersByClass = Vec<(FailureClass, u64)>;
 
 /// The newest first, by the index, until one is found.
 const LAST_COMPLETES: &str = "\
@@ -27,10 +31,10 @@ CROSS JOIN LATERAL (
     ORDER BY sync_runs.started_at DESC LIMIT 1
 ) run";
 
-/// By the primary key.
+/// The accounts' own parts of the primary key.
 const DEAD_LETTER_COUNTS: &str = "\
-SELECT asked.account, (SELECT count(*) FROM dead_letters WHERE account_id = asked.account)
-FROM unnest($1::text[]) AS asked (account)";
+SELECT account_id, error_class, count(*) FROM dead_letters WHERE account_id = ANY ($1)
+GROUP BY account_id, error_class ORDER BY account_id, error_class";
 
 pub(super) async fn last_completes(
     session: &mut Session,
@@ -53,11 +57,20 @@ pub(super) async fn last_begun(
 pub(super) async fn dead_letter_counts(
     session: &mut Session,
     accounts: &[AccountId],
-) -> Result<Vec<(AccountId, u64)>, Failure> {
+) -> Result<HashMap<AccountId, LettersByClass>, Failure> {
     let statement = session.prepared(DEAD_LETTER_COUNTS).await?;
     let rows = session.client.query(&statement, &[&names(accounts)]).await?;
-    let count = |number: i64| u64::try_from(number).unwrap_or_default();
-    Ok(rows.iter().map(|row| (row.get::<_, &str>(0).into(), count(row.get(1)))).collect())
+    let mut counts: HashMap<_, LettersByClass> =
+        accounts.iter().map(|account| (account.clone(), vec![])).collect();
+    for row in rows {
+        let (class, count) = (FailureClass::named(row.get(1)), row.get::<_, i64>(2).unsigned_abs());
+        if let (Some(class), Some(of_account)) =
+            (class, counts.get_mut(&AccountId::from(row.get::<_, &str>(0))))
+        {
+            of_account.push((class, count));
+        }
+    }
+    Ok(counts)
 }
 
 fn names(accounts: &[AccountId]) -> Vec<&str> {

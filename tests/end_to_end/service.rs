@@ -84,6 +84,22 @@ fn what_the_database_knows_of_an_account_is_told_before_its_first_run() {
 }
 
 #[test]
+fn dead_letters_are_counted_after_each_run() {
+    let malformed = Settings { faults: vec![(Fault::MalformedEntry, 1.0)], ..quick_platform(3) };
+    let (platform, database) = (start(malformed), Postgres::start());
+    let folder = Folder::new(&platform, &database, &(account("ailing", SELDOM) + &account("idle", SELDOM)));
+    let mut serving = Serving::start(&folder);
+    let letters = "campaign_sync_dead_letters{account=\"ailing\"}";
+    assert_eq!(serving.metric(letters), 0.0);
+    serving.run_now("ailing");
+    let counted: serde_json::Value =
+        serde_json::from_str(&serving.says("dead letters counted")).expect("JSON");
+    assert_eq!(counted["accounts"], 1, "and not all of them, as once a minute");
+    until("it is shown", || (serving.metric(letters) == 1.0).then_some(()));
+    assert_eq!(serving.stop(), Some(0), "{}", serving.log);
+}
+
+#[test]
 fn what_runs_when_the_service_is_stopped_is_resumed_by_its_next_start() {
     // Longer than what is in flight gets.
     let slow = Settings { sync_latency: std::time::Duration::from_millis(200), ..quick_platform(60) };

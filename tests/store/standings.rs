@@ -1,5 +1,6 @@
 //! What is known of accounts between their runs, of the pool, and that the metrics show both.
 
+use actors::model::{DeadLetter, FailureClass};
 use actors::ports::Store;
 use actors::report::Status;
 use campaign_sync::metrics::Metrics;
@@ -32,7 +33,6 @@ async fn accounts_are_shown_as_they_stand_in_the_database() {
     let metrics = Metrics::new().unwrap();
     metrics.follow(["north", "south", "new"].map(Into::into));
     metrics.recall_last_completes(&database.store).await.unwrap();
-    metrics.count_dead_letters(&database.store).await.unwrap();
     let text = metrics.render();
     let shown = |metric: &str, account: &str| -> f64 {
         let begin = format!("campaign_sync_{metric}{{account=\"{account}\"}} ");
@@ -41,8 +41,29 @@ async fn accounts_are_shown_as_they_stand_in_the_database() {
     let complete = |account| shown("last_complete_timestamp_seconds", account);
     assert!((complete("north") - last as f64).abs() <= 1.0, "{} is not {last}", complete("north"));
     assert_eq!((complete("south"), complete("new")), (0.0, 0.0));
-    assert_eq!(["north", "south", "new"].map(|account| shown("dead_letters", account)), [2.0, 0.0, 0.0]);
     assert!(!text.contains("elsewhere"), "it is not followed");
+}
+
+#[tokio::test]
+async fn dead_letters_are_counted_by_account_and_class_also_where_there_are_none() {
+    let database = Database::new().await;
+    for (account, classes) in [
+        ("north", vec![FailureClass::Timeout, FailureClass::Malformed, FailureClass::Timeout]),
+        ("south", vec![]),
+        ("elsewhere", vec![FailureClass::Rejected]),
+    ] {
+        let run = begin(&database.store, account).await.unwrap();
+        let buried = classes.into_iter().enumerate();
+        let buried = buried.map(|(n, class)| DeadLetter { class, ..letter(&format!("c{n}")) });
+        database.commit(&run, &letters(buried)).await;
+    }
+    let counts = database.store.dead_letter_counts(&["north", "south", "new"].map(Into::into)).await.unwrap();
+    let wanted = [
+        ("north".into(), vec![(FailureClass::Malformed, 1), (FailureClass::Timeout, 2)]),
+        ("south".into(), vec![]),
+        ("new".into(), vec![]),
+    ];
+    assert_eq!(counts, wanted.into());
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use actors::report::{AccountReport, Problem, ProblemClass};
 use futures_util::FutureExt;
 use tokio::sync::{oneshot, watch};
 
+use super::letter_counting::LetterCounting;
 use crate::config::AccountConfig;
 use crate::metrics::{Metrics, plan_end};
 use crate::serve::scheduler::{Purpose, Running, Start};
@@ -21,12 +22,13 @@ use crate::syncer::{Syncer, pipeline_settings};
 pub(super) struct Board {
     syncer: Rc<Syncer>,
     metrics: Arc<Metrics>,
+    letters: Rc<LetterCounting>,
     accounts: Rc<RefCell<HashMap<AccountId, Rc<AccountConfig>>>>,
 }
 
 impl Board {
-    pub(super) fn new(syncer: Rc<Syncer>, metrics: Arc<Metrics>) -> Self {
-        Self { syncer, metrics, accounts: Rc::default() }
+    pub(super) fn new(syncer: Rc<Syncer>, metrics: Arc<Metrics>, letters: Rc<LetterCounting>) -> Self {
+        Self { syncer, metrics, letters, accounts: Rc::default() }
     }
 
     /// From their next run on, the accounts work like this.
@@ -66,6 +68,7 @@ impl Board {
             if let Some(planned) = planned {
                 planned.abort();
             }
+            board.letters.run_ended(account);
             report
         };
         // A run that has ended needs not be stopped.

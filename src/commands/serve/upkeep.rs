@@ -1,30 +1,20 @@
 //! What a service looks after beside its accounts, and what has to be well for it to be ready.
 
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::Addr;
+use actors::model::AccountId;
 use futures_util::FutureExt;
-use tokio::time::{MissedTickBehavior, interval};
-use tracing::warn;
 
+use super::letter_counting::LetterCounting;
 use crate::metrics::Metrics;
 use crate::serve::http::Check;
 use crate::serve::scheduler::{Ping, Scheduler};
 use crate::store::PgStore;
 
-/// Runs change them, and so do other processes.
-const DEAD_LETTERS_EVERY: Duration = Duration::from_secs(60);
-
-pub(super) async fn count_dead_letters(metrics: Arc<Metrics>, store: PgStore) {
-    let mut ticks = interval(DEAD_LETTERS_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Err(cause) = metrics.count_dead_letters(&store).await {
-            warn!(%cause, "the dead letters could not be counted");
-        }
-    }
+pub(super) async fn count_dead_letters(letters: Rc<LetterCounting>, store: PgStore) {
+    letters.keep_up(async |accounts: &[AccountId]| store.dead_letter_counts(accounts).await).await;
 }
 
 pub(super) async fn fold(metrics: Arc<Metrics>) {

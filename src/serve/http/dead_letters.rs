@@ -128,8 +128,7 @@ pub(super) async fn replay(
 }
 
 fn failure_class(name: &str) -> Result<FailureClass, Problem> {
-    let class = FailureClass::ALL.into_iter().find(|class| class.as_str() == name);
-    class.ok_or_else(|| {
+    FailureClass::named(name).ok_or_else(|| {
         let all = FailureClass::ALL.map(FailureClass::as_str).join(", ");
         Problem::new(StatusCode::BAD_REQUEST, format!("a class is one of {all}"))
     })
