@@ -55,8 +55,8 @@ impl Syncer {
         }
     }
 
-    /// After the last run: leaves nothing running.
-    pub async fn end(self) {
+    /// After the last run: leaves nothing running, whoever still holds the syncer.
+    pub async fn end(&self) {
         self.fleet.end().await;
     }
 

@@ -4,7 +4,7 @@
 //!
 //! Its bounds are fair by construction: who waits is served in order, and an account waits for one place at a time.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub struct Fleet<S: Store> {
     pub(crate) places: Arc<Semaphore>,
     pub(crate) share: UncommittedShare,
     turns: Semaphore,
-    tasks: Tasks,
+    tasks: RefCell<Tasks>,
 }
 
 impl<S: Store> Fleet<S> {
@@ -50,13 +50,13 @@ impl<S: Store> Fleet<S> {
             places: Arc::new(Semaphore::new(max_in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             share: UncommittedShare { batch, live: Rc::default() },
             turns: Semaphore::new(TURNS),
-            tasks,
+            tasks: RefCell::new(tasks),
         }
     }
 
-    /// After all runs: leaves nothing running.
-    pub async fn end(self) {
-        self.tasks.end().await;
+    /// After all runs: leaves nothing running, whoever still holds the fleet.
+    pub async fn end(&self) {
+        self.tasks.take().end().await;
     }
 
     /// A turn at the store, for a run that begins.

@@ -98,10 +98,7 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
     let _ = server.await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     metrics.watch_pool(None);
-    drop((board, scheduler));
-    if let Ok(syncer) = Rc::try_unwrap(syncer) {
-        syncer.end().await;
-    }
+    syncer.end().await;
     database.close().await;
     info!("stopped");
     Ok(ExitCode::SUCCESS)

@@ -53,8 +53,6 @@ pub(super) async fn sync(
     display.abort();
     // What cannot be cleared any more was on a terminal that has gone.
     let _ = stderr.bars().clear();
-    if let Ok(syncer) = Rc::try_unwrap(syncer) {
-        syncer.end().await;
-    }
+    syncer.end().await;
     Report::from(reports)
 }

@@ -60,11 +60,11 @@ fn sync(
     sync_until(fleet, settings, platform, pending())
 }
 
-/// Ends the fleet, and checks that none of its actors is left running.
+/// Ends the fleet, and checks that none of its actors is left running although somebody holds it.
 async fn end(fleet: Rc<Fleet<MemoryStores>>, stores: &Rc<MemoryStores>) {
-    let fleet = Rc::try_unwrap(fleet).unwrap_or_else(|_| panic!("all runs have ended"));
+    assert_eq!(Rc::strong_count(&fleet), 1, "all runs have ended");
     fleet.end().await;
-    assert_eq!(Rc::strong_count(stores), 1, "no actor is left running");
+    assert_eq!(Rc::strong_count(stores), 2, "the test and the fleet, no actor");
 }
 
 fn problems(report: &AccountReport) -> Vec<ProblemClass> {
