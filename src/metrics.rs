@@ -15,13 +15,12 @@ use std::time::{Duration, SystemTime};
 
 use actors::metrics::{ALL as PIPELINE, AccountMetrics, Kind, Metric, SharedMetrics};
 use actors::model::AccountId;
-use actors::ports::StoreError;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_util::MetricKindMask;
 use thiserror::Error;
 use tokio::time::interval;
 
-use crate::store::{PgStore, PoolWatch};
+use crate::store::PoolWatch;
 use held::HeldRecorder;
 pub use planned_end::plan_end;
 use pool::PoolMetrics;
@@ -122,15 +121,14 @@ impl Metrics {
         *self.watched_pool.lock().unwrap_or_else(PoisonError::into_inner) = pool;
     }
 
-    /// Takes from the database when each account that is followed was last complete, which only this process's own runs
-    /// tell otherwise. For its start, and when accounts have come.
-    pub async fn recall_last_completes(&self, store: &PgStore) -> Result<(), StoreError> {
-        for (account, at) in store.last_completes(&self.followed()).await? {
+    /// When accounts that are followed were last complete, as the database has it, which only this process's own runs tell
+    /// otherwise. For its start, and when accounts have come.
+    pub fn recall_last_completes(&self, last_completes: Vec<(AccountId, SystemTime)>) {
+        for (account, at) in last_completes {
             if let Some(metrics) = self.account(&account) {
                 metrics.last_completed(at);
             }
         }
-        Ok(())
     }
 
     /// The accounts that are followed.

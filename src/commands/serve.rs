@@ -2,16 +2,16 @@
 //! SIGHUP reads the configuration anew: what runs is left alone.
 
 mod board;
+mod configurator;
 mod letter_counting;
 mod upkeep;
 
-use std::collections::HashMap;
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use actix::{Actor, Addr};
+use actix::Actor;
 use anyhow::Context;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -19,15 +19,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 use self::board::Board;
+use self::configurator::Configurator;
 use self::letter_counting::LetterCounting;
 use super::open::open;
 use crate::cli::ServeArgs;
 use crate::config::{Environment, ServeConfig};
-use crate::database::Database;
 use crate::metrics::Metrics;
 use crate::serve::http::{self, Api};
 use crate::serve::letters::LetterCounts;
-use crate::serve::scheduler::{AccountPlan, Configure, Scheduler, Shutdown as ShutDown};
+use crate::serve::scheduler::{Scheduler, Shutdown as ShutDown};
 use crate::serve::systemd;
 use crate::shutdown::{INTERRUPTED, Shutdown};
 use crate::syncer::{Syncer, batch_limits};
@@ -53,7 +53,14 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
     let board = Board::new(syncer.clone(), metrics.clone(), letters.clone());
     let (scheduler, accounts) = Scheduler::new(board.start(), Rc::new(Timestamp::now), rand::random());
     let scheduler = scheduler.start();
-    configure(&config, &board, &scheduler, &database, &metrics, &letters).await?;
+    let configurator = Configurator {
+        store: store.clone(),
+        metrics: metrics.clone(),
+        letters: letters.clone(),
+        board,
+        scheduler: scheduler.clone(),
+    };
+    configurator.configure(&config).await?;
     let tasks = [
         actix_rt::spawn(upkeep::count_dead_letters(letters.clone(), store.clone())),
         actix_rt::spawn(upkeep::fold(metrics.clone())),
@@ -74,22 +81,11 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
     info!(%address, accounts = config.accounts.len(), "serving");
     systemd::ready();
 
-    let stopped = shutdown.requested();
-    tokio::pin!(stopped);
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut stopped => break,
-            _ = hangups.recv() => {
-                systemd::reloading();
-                if let Some(new) = reload(&args, &config).await
-                    && let Err(cause) = configure(&new, &board, &scheduler, &database, &metrics, &letters).await
-                {
-                    error!(cause = format!("{cause:#}"), "the new configuration is not used");
-                }
-                systemd::ready();
-            }
-        }
+    while shutdown.or(hangups.recv()).await.is_some() {
+        systemd::reloading();
+        // Nor does an end wait for a reload: nothing has changed until all is known.
+        shutdown.or(take_new_configuration(&args, &config, &configurator)).await;
+        systemd::ready();
     }
     systemd::stopping();
     // It answers for as long as something runs, and so does the scheduler.
@@ -104,39 +100,12 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
     Ok(ExitCode::SUCCESS)
 }
 
-/// From now on these are the accounts. Where the database cannot be asked, nothing has changed.
-async fn configure(
-    config: &ServeConfig,
-    board: &Board,
-    scheduler: &Addr<Scheduler>,
-    database: &Database,
-    metrics: &Metrics,
-    letters: &LetterCounting,
-) -> anyhow::Result<()> {
-    let ids: Vec<_> = config.accounts.iter().map(|account| account.platform.account.clone()).collect();
-    let last_begun: HashMap<_, _> = database.store.last_begun(&ids).await?.into_iter().collect();
-    metrics.follow(ids);
-    metrics.recall_last_completes(&database.store).await?;
-    letters.begin_with(database.store.dead_letter_counts(&metrics.followed()).await?);
-    let plans = config.accounts.iter().map(|account| {
-        let id = account.platform.account.clone();
-        let last_begun = last_begun.get(&id).and_then(|at| Timestamp::try_from(*at).ok());
-        if let Some(metrics) = metrics.account(&id) {
-            metrics.scheduled_every(account.schedule.longest_pause(Timestamp::now()));
-        }
-        let fingerprint = account.fingerprint();
-        AccountPlan { id, schedule: account.schedule.clone(), fingerprint, last_begun }
-    });
-    let plans: Vec<AccountPlan> = plans.collect();
-    board.configure(&config.accounts);
-    let changes = scheduler.send(Configure(plans)).await.context("the scheduler is gone")?;
-    info!(
-        added = changes.added.len(),
-        removed = changes.removed.len(),
-        changed = changes.changed.len(),
-        "the accounts are configured"
-    );
-    Ok(())
+async fn take_new_configuration(args: &ServeArgs, at_start: &ServeConfig, configurator: &Configurator) {
+    if let Some(new) = reload(args, at_start).await
+        && let Err(cause) = configurator.configure(&new).await
+    {
+        error!(cause = format!("{cause:#}"), "the new configuration is not used");
+    }
 }
 
 /// The configuration as it is now; none where it is wrong: then the one before stays. Read on another thread, because a

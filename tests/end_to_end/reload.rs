@@ -105,6 +105,31 @@ fn a_file_that_is_wrong_is_refused_with_its_reason_and_nothing_changes() {
 }
 
 #[test]
+fn a_reload_for_which_the_database_cannot_be_asked_everything_changes_nothing() {
+    let (platform, database) = (start(quick_platform(3)), Postgres::start());
+    let seldom = "schedule = '31d'\n";
+    let folder = Folder::new(&platform, &database, &account("stays", seldom));
+    let mut serving = Serving::start(&folder);
+    database.execute("ALTER TABLE dead_letters RENAME TO elsewhere");
+    folder.configure(&(account("comes", "schedule = '1s'\n") + &account("stays", "schedule = '30d'\n")));
+    serving.signal(Signal::SIGHUP);
+    let line = serving.says("the new configuration is not used");
+    assert!(line.contains("dead_letters"), "{line}");
+    assert_eq!(
+        (serving.accounts(), &serving.account("stays")["schedule"]),
+        (vec!["stays".to_owned()], &json!("31d"))
+    );
+    let (_, metrics) = serving.get("/metrics");
+    assert!(metrics.contains("account=\"stays\"") && !metrics.contains("account=\"comes\""), "{metrics}");
+
+    database.execute("ALTER TABLE elsewhere RENAME TO dead_letters");
+    serving.signal(Signal::SIGHUP);
+    serving.says("the accounts are configured");
+    assert_eq!(serving.accounts(), ["comes", "stays"]);
+    assert_eq!(serving.stop(), Some(0), "{}", serving.log);
+}
+
+#[test]
 fn what_a_reload_cannot_change_is_named() {
     let (platform, database) = (start(quick_platform(3)), Postgres::start());
     let folder = Folder::new(&platform, &database, &account("acme", "schedule = '31d'\n"));

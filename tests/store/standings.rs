@@ -32,7 +32,7 @@ async fn accounts_are_shown_as_they_stand_in_the_database() {
 
     let metrics = Metrics::new().unwrap();
     metrics.follow(["north", "south", "new"].map(Into::into));
-    metrics.recall_last_completes(&database.store).await.unwrap();
+    metrics.recall_last_completes(database.store.last_completes(&metrics.followed()).await.unwrap());
     let text = metrics.render();
     let shown = |metric: &str, account: &str| -> f64 {
         let begin = format!("campaign_sync_{metric}{{account=\"{account}\"}} ");
