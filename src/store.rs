@@ -124,7 +124,7 @@ impl PgStore {
     /// How far the schema is; changes nothing. A schema newer than this program is an error.
     pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
         let database = &self.database;
-        self.with("read the schema's version from", async |session| {
+        self.with(migrations::READ_STATE, async |session| {
             migrations::state(&session.client, database).await.map_err(Failure::Store)
         })
         .await
@@ -133,6 +133,12 @@ impl PgStore {
     /// An error that says what to do, unless the schema is the one that this program knows.
     pub async fn require_current_schema(&self) -> Result<(), StoreError> {
         self.schema_state().await?.require_current(&self.database)
+    }
+
+    /// As [`Self::require_current_schema`], for who waits no longer than this: what is known of the cause by then is the error.
+    pub async fn require_current_schema_within(&self, limit: Duration) -> Result<(), StoreError> {
+        let outcome = timeout(limit, self.require_current_schema()).await;
+        outcome.unwrap_or_else(|_| Err(self.why_no_answer(migrations::READ_STATE, limit)))
     }
 
     /// An error unless the server takes writes, which a standby does not.
@@ -279,14 +285,22 @@ impl PgStore {
     async fn checkout(&self, doing: &str) -> Result<PooledConnection<'_, Sessions>, StoreError> {
         match self.pool.get().await {
             Ok(session) => {
-                self.last_failure.take();
+                self.last_failure.forget();
                 Ok(session)
             }
             Err(bb8::RunError::User(error)) => Err(error),
-            Err(bb8::RunError::TimedOut) => Err(self
-                .last_failure
-                .take()
-                .unwrap_or_else(|| error::busy(&self.database, doing, POOL_SIZE, CHECKOUT_LIMIT.as_secs()))),
+            Err(bb8::RunError::TimedOut) => Err(self.why_no_answer(doing, CHECKOUT_LIMIT)),
+        }
+    }
+
+    /// The cause, as far as it is known, of a call that was given up after this time.
+    fn why_no_answer(&self, doing: &str, limit: Duration) -> StoreError {
+        let (failure, pool) = (self.last_failure.within(CHECKOUT_LIMIT), self.pool.state());
+        let all_in_use = pool.connections == POOL_SIZE && pool.idle_connections == 0;
+        match failure {
+            Some(failure) => failure,
+            None if all_in_use => error::busy(&self.database, doing, POOL_SIZE, limit.as_secs()),
+            None => error::timed_out(&self.database, doing, limit.as_secs()),
         }
     }
 }

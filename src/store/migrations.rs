@@ -25,6 +25,9 @@ const MISSING: &str = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regc
 
 const APPLIED: &str = "SELECT version FROM refinery_schema_history ORDER BY version";
 
+/// What [`state`] does, for an error.
+pub(super) const READ_STATE: &str = "read the schema's version from";
+
 /// How far the database's schema is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaState {
@@ -50,8 +53,7 @@ impl SchemaState {
 
 /// Reads how far the schema is; changes nothing.
 pub(super) async fn state(client: &Client, database: &DatabaseUrl) -> Result<SchemaState, StoreError> {
-    const DOING: &str = "read the schema's version from";
-    let explain = |error| error::explain(database, DOING, &error);
+    let explain = |error| error::explain(database, READ_STATE, &error);
     let exists = client
         .query_one("SELECT to_regclass('refinery_schema_history') IS NOT NULL", &[])
         .await
@@ -64,7 +66,7 @@ pub(super) async fn state(client: &Client, database: &DatabaseUrl) -> Result<Sch
     let known = runner.get_migrations();
     if let Some(newer) = applied.iter().find(|version| known.iter().all(|m| m.version() != **version)) {
         let cause = format!("its schema has version {newer}, which this program does not know");
-        return Err(error::broken(database, DOING, &cause, "use the newer campaign-sync that made it"));
+        return Err(error::broken(database, READ_STATE, &cause, "use the newer campaign-sync that made it"));
     }
     let pending = known.iter().filter(|migration| !applied.contains(&migration.version()));
     let mut pending: Vec<_> = pending.map(|m| (m.version(), m.to_string())).collect();

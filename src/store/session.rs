@@ -8,7 +8,7 @@ use std::time::Duration;
 use actors::ports::StoreError;
 use bb8::{ErrorSink, ManageConnection};
 use bb8_postgres::PostgresConnectionManager;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::{Client, NoTls, Statement};
 
 use super::database_url::DatabaseUrl;
@@ -98,19 +98,25 @@ impl ManageConnection for Sessions {
 
 /// What the pool's own attempts to connect ran into last; without it, a pool says only that it timed out.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LastFailure(Arc<Mutex<Option<StoreError>>>);
+pub(super) struct LastFailure(Arc<Mutex<Option<(Instant, StoreError)>>>);
 
 impl LastFailure {
-    /// Takes it, so that no later error is explained by an old one.
-    pub(super) fn take(&self) -> Option<StoreError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// A connection was had, so no later error is explained by an old one.
+    pub(super) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Not where it is longer ago. It stays, for all who wait find the same.
+    pub(super) fn within(&self, limit: Duration) -> Option<StoreError> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        last.filter(|(at, _)| at.elapsed() <= limit).map(|(_, error)| error)
     }
 }
 
 impl ErrorSink<StoreError> for LastFailure {
     fn sink(&self, error: StoreError) {
         tracing::debug!(%error, "database connection failed");
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), error));
     }
 
     fn boxed_clone(&self) -> Box<dyn ErrorSink<StoreError>> {

@@ -154,14 +154,13 @@ fn a_database_that_is_away_is_waited_for_at_the_start_and_later() {
     until("it has run", || (serving.account("acme")["last"]["status"] == "complete").then_some(()));
 
     database.crash();
-    let readiness = until("it is not ready", || {
+    let readiness = until("it is not ready, because there is no server", || {
         let (status, body) = serving.get("/readyz");
-        (status == 503).then_some(body)
+        (status == 503 && body.contains("no server listens on this socket")).then_some(body)
     });
     let readiness: serde_json::Value = serde_json::from_str(&readiness).expect("JSON");
     let (check, actors) = (&readiness["checks"][0], &readiness["checks"][1]);
     assert_eq!((&check["name"], &check["ok"]), (&json!("database"), &json!(false)), "{readiness}");
-    assert!(check["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{readiness}");
     assert_eq!(actors["ok"], true, "{readiness}");
     assert_eq!(serving.get("/healthz").0, 200);
     let (runs, _) = serving.get("/api/runs");

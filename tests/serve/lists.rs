@@ -53,7 +53,7 @@ fn what_is_not_ready_is_named_with_the_reason_and_does_not_keep_anybody_waiting(
         assert_eq!((answer.status, &answer.json()["ready"]), (503, &false.into()));
         let checks = answer.json()["checks"].clone();
         assert_eq!(checks[0]["reason"], "it is away");
-        assert_eq!(checks[1]["reason"], "it did not answer within 2 s");
+        assert_eq!(checks[1]["reason"], "it did not answer within 3 s");
         assert_eq!((&checks[2]["ok"], &checks[2]["reason"]), (&true.into(), &Value::Null));
         assert_eq!(serving.client.get("/healthz").await.status, 200);
     });

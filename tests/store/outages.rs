@@ -1,10 +1,13 @@
 //! What a server says that is away, full, read-only or not the right one.
 
 use std::future::pending;
+use std::time::Duration;
 
 use actors::ports::{Store, StoreError};
 use campaign_sync::private_postgres::{Durability, PrivatePostgres, PrivatePostgresSettings};
 use campaign_sync::store::{DatabaseUrl, PgStore};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::{
     ACCOUNT, Database, batch, begin, broken, campaign, commit, connect, ids, report, unavailable,
@@ -108,6 +111,44 @@ async fn the_store_goes_on_when_its_server_is_back() {
     let _postgres = PrivatePostgres::start(&settings).await.unwrap();
     commit(&store, &run, &batch([campaign("c2")])).await.unwrap();
     assert_eq!(store.recent_runs(None, 1).await.unwrap()[0].stored, 2);
+}
+
+#[tokio::test]
+async fn who_cannot_wait_is_told_why_the_server_does_not_answer() {
+    const LIMIT: Duration = Duration::from_secs(1);
+    let database = Database::new().await;
+    let check = async || database.store.require_current_schema_within(LIMIT).await;
+    assert_eq!(check().await, Ok(()));
+
+    let processes = server_processes(&database).await;
+    signal(&processes, Signal::SIGSTOP);
+    let message = unavailable(check().await);
+    assert!(message.contains(r#"database "ads""#) && message.contains("no answer within 1 s"), "{message}");
+    signal(&processes, Signal::SIGCONT);
+    assert_eq!(check().await, Ok(()));
+
+    signal(&processes[..1], Signal::SIGQUIT);
+    while database.postgres.socket_directory().join("data/postmaster.pid").exists() {}
+    for _ in 0..2 {
+        let message = unavailable(check().await);
+        assert!(message.contains("no server listens") || message.contains("refused"), "{message}");
+        // Nor does one who asks take the cause away from others.
+        let message = unavailable(database.store.recent_runs(None, 1).await);
+        assert!(message.contains("no server listens") || message.contains("refused"), "{message}");
+    }
+}
+
+/// The server's own process and all that it has started.
+async fn server_processes(database: &Database) -> Vec<Pid> {
+    let own = database.postgres.process_id();
+    let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
+    let children = children.split_whitespace().map(|id| id.parse().unwrap());
+    [i32::try_from(own).unwrap()].into_iter().chain(children).map(Pid::from_raw).collect()
+}
+
+fn signal(processes: &[Pid], signal: Signal) {
+    // Some may have ended by themselves.
+    processes.iter().for_each(|process| kill(*process, signal).unwrap_or_default());
 }
 
 #[tokio::test]

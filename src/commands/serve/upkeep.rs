@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Addr;
 use actors::model::AccountId;
@@ -12,6 +13,10 @@ use crate::metrics::Metrics;
 use crate::serve::http::Check;
 use crate::serve::scheduler::{Ping, Scheduler};
 use crate::store::PgStore;
+
+/// How long the database is waited for by who wants to know whether it is there: less than a check may take, so that the
+/// cause is told.
+const DATABASE_LIMIT: Duration = Duration::from_secs(2);
 
 pub(super) async fn count_dead_letters(letters: Rc<LetterCounting>, store: PgStore) {
     letters.keep_up(async |accounts: &[AccountId]| store.dead_letter_counts(accounts).await).await;
@@ -27,7 +32,8 @@ pub(super) fn checks(store: &PgStore, scheduler: &Addr<Scheduler>) -> Vec<Check>
     let (store, scheduler) = (store.clone(), scheduler.clone());
     let database = move || {
         let store = store.clone();
-        async move { store.require_current_schema().await.map_err(|error| error.to_string()) }.boxed_local()
+        let check = async move { store.require_current_schema_within(DATABASE_LIMIT).await };
+        check.map(|outcome| outcome.map_err(|error| error.to_string())).boxed_local()
     };
     let actors = move || {
         let answer = scheduler.send(Ping);

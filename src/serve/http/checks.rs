@@ -11,8 +11,9 @@ use utoipa::ToSchema;
 
 use super::Api;
 
-/// Of one check. What takes longer does not answer; who asks for `/readyz` waits no longer either.
-const CHECK_LIMIT: Duration = Duration::from_secs(2);
+/// Of one check. What takes longer does not answer; who asks for `/readyz` waits no longer either. A check that knows the
+/// cause gives up by itself before that.
+const CHECK_LIMIT: Duration = Duration::from_secs(3);
 
 /// One thing that has to be well.
 #[derive(Clone)]
@@ -74,12 +75,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_check_that_does_not_answer_is_waited_for_no_longer_than_two_seconds() {
+    fn a_check_that_does_not_answer_is_waited_for_no_longer_than_three_seconds() {
         actors::testing::in_virtual_time(async {
             let begun = tokio::time::Instant::now();
             let slow = checked(&Check { name: "slow", run: Arc::new(|| pending().boxed_local()) }).await;
             assert_eq!((begun.elapsed(), slow.ok), (CHECK_LIMIT, false));
-            assert_eq!(slow.reason.as_deref(), Some("it did not answer within 2 s"));
+            assert_eq!(slow.reason.as_deref(), Some("it did not answer within 3 s"));
             let well = checked(&Check { name: "well", run: Arc::new(|| ready(Ok(())).boxed_local()) }).await;
             assert_eq!((well.ok, well.reason), (true, None));
         });
