@@ -3,10 +3,12 @@
 
 mod fleet;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use actors::model::FailureClass;
 use actors::report::{AccountReport, LimitKept, Report, Status};
 use comfy_table::{Table, presets};
 use jiff::Timestamp;
@@ -57,7 +59,12 @@ fn table(report: &AccountReport) -> String {
     };
     row(
         "campaigns",
-        format!("{} of {total} stored, {skipped}{} dead letters", campaigns.stored, campaigns.dead_lettered),
+        format!(
+            "{} of {total} stored, {skipped}{} dead letters{}",
+            campaigns.stored,
+            campaigns.dead_lettered,
+            by_class(&report.dead_lettered_by_class)
+        ),
     );
     row(
         "requests",
@@ -98,6 +105,12 @@ fn table(report: &AccountReport) -> String {
         row("problem", problem.message.clone());
     }
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// Such as ` (2 malformed, 1 timeout)`; nothing where there are none.
+fn by_class(dead_lettered: &BTreeMap<FailureClass, u64>) -> String {
+    let words: Vec<String> = dead_lettered.iter().map(|(class, count)| format!("{count} {class}")).collect();
+    if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
 }
 
 /// Each with who named it.

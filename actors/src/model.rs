@@ -243,7 +243,7 @@ pub struct DeadLetter {
 }
 
 /// Why a campaign became a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureClass {
     /// The platform did not answer in time.

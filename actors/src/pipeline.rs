@@ -7,7 +7,7 @@ mod completeness;
 mod ending;
 mod handlers;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -62,6 +62,7 @@ pub(crate) struct Outcome {
     /// See [`crate::report::AccountReport::listing_proven`].
     pub(crate) listing_proven: bool,
     pub(crate) campaigns: CampaignCounts,
+    pub(crate) dead_lettered: BTreeMap<FailureClass, u64>,
     pub(crate) restarts: RestartCounts,
     pub(crate) problems: Vec<Problem>,
     /// See [`crate::report::AccountReport::quota_back_in`].
@@ -153,7 +154,7 @@ pub(crate) struct Pipeline {
     skipped: Skipped,
     /// By a replay: fingerprints of what it is not to try, for the listing's evidence.
     passed_over: HashSet<u64>,
-    dead_lettered: u64,
+    dead_lettered: BTreeMap<FailureClass, u64>,
     restarts: RestartCounts,
     problems: Vec<Problem>,
     quota_back_in: Option<Duration>,
@@ -188,7 +189,7 @@ impl Pipeline {
             stored: 0,
             skipped: Skipped::default(),
             passed_over: HashSet::new(),
-            dead_lettered: 0,
+            dead_lettered: BTreeMap::new(),
             restarts: RestartCounts::default(),
             problems: Vec::new(),
             quota_back_in: None,
@@ -390,8 +391,12 @@ impl Pipeline {
             },
             stored: self.stored,
             skipped: self.skipped.count(),
-            dead_lettered: self.dead_lettered,
+            dead_lettered: self.dead_lettered(),
         }
+    }
+
+    fn dead_lettered(&self) -> u64 {
+        self.dead_lettered.values().sum()
     }
 
     fn in_flight(&self) -> usize {

@@ -1,13 +1,14 @@
 //! The report: what a run did, as `--report json` prints it and `sync_runs` keeps it.
 //! The field names are a public contract.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::model::AccountId;
+use crate::model::{AccountId, FailureClass};
 use crate::progress::{LimitInUse, LimitSource};
 use crate::settings::RateLimit;
 
@@ -78,6 +79,8 @@ pub struct AccountReport {
     pub resumed: bool,
     /// What became of the campaigns.
     pub campaigns: CampaignCounts,
+    /// The campaigns that were given up on, by the kind of failure; without the kinds that did not occur.
+    pub dead_lettered_by_class: BTreeMap<FailureClass, u64>,
     /// What was sent.
     pub requests: RequestCounts,
     /// Which actors had to be restarted.
@@ -108,6 +111,7 @@ impl AccountReport {
             listing_proven: false,
             resumed: false,
             campaigns: CampaignCounts::default(),
+            dead_lettered_by_class: BTreeMap::new(),
             requests: RequestCounts::default(),
             restarts: RestartCounts::default(),
             duration: Duration::ZERO,

@@ -1,6 +1,7 @@
 //! One run of one account: hires the actors from the last stage to the first, so that each is born knowing the
 //! next, waits for the outcome, and leaves nothing running.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -270,8 +271,16 @@ fn store_problem(error: &StoreError) -> Problem {
 fn nothing_to_replay() -> Outcome {
     let campaigns = CampaignCounts { reported_total: Some(0), ..CampaignCounts::default() };
     let restarts = RestartCounts::default();
-    let (status, problems) = (Status::Complete, vec![]);
-    Outcome { status, listing_proven: false, campaigns, restarts, problems, quota_back_in: None }
+    let (status, problems, dead_lettered) = (Status::Complete, vec![], BTreeMap::new());
+    Outcome {
+        status,
+        listing_proven: false,
+        campaigns,
+        dead_lettered,
+        restarts,
+        problems,
+        quota_back_in: None,
+    }
 }
 
 /// What is known of a run that nobody lived to report.
@@ -288,6 +297,7 @@ fn failed(problem: Problem, progress: &Progress) -> Outcome {
         status: Status::Failed,
         listing_proven: false,
         campaigns,
+        dead_lettered: BTreeMap::new(),
         restarts: RestartCounts::default(),
         problems: vec![problem],
         quota_back_in: None,
@@ -341,6 +351,7 @@ fn report(
         listing_proven: outcome.listing_proven,
         resumed: run.is_some_and(|run| run.resumed),
         campaigns: outcome.campaigns,
+        dead_lettered_by_class: outcome.dead_lettered,
         requests,
         restarts: outcome.restarts,
         duration,

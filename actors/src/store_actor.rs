@@ -57,7 +57,7 @@ pub(crate) struct Flush;
 #[rtype(result = "()")]
 pub(crate) struct BatchCommitted {
     pub(crate) stored: Vec<CampaignId>,
-    pub(crate) dead_lettered: Vec<CampaignId>,
+    pub(crate) dead_lettered: Vec<(CampaignId, FailureClass)>,
 }
 
 /// Nothing more can be stored.

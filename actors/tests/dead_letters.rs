@@ -97,6 +97,11 @@ fn a_letter_that_does_not_heal_is_kept_with_what_was_wrong_last() {
                 });
             let report = run_to_end(fresh(), &Rc::new(platform), &store).await;
             assert_eq!((report.status, report.campaigns.dead_lettered), (Status::Partial, 1), "{class}");
+            assert_eq!(
+                report.dead_lettered_by_class,
+                [(FailureClass::Rejected, 1)].into(),
+                "and not {class}"
+            );
             assert_eq!(store.dead_letters()[&campaign_id(7)].class, FailureClass::Rejected);
         }
     });

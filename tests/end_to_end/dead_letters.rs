@@ -62,6 +62,8 @@ fn what_a_platform_spoils_is_a_dead_letter_and_stored_by_a_replay_once_it_is_men
     let counts = &report["accounts"][0]["campaigns"];
     assert_eq!((code, &report["status"]), (3, &json!("partial")), "{report}");
     assert_eq!((&counts["stored"], &counts["dead_lettered"]), (&json!(501), &json!(3)), "{report}");
+    let classes = json!({"malformed": 1, "unstorable": 2});
+    assert_eq!(report["accounts"][0]["dead_lettered_by_class"], classes, "{report}");
     assert_eq!((database.count("campaigns"), database.count("dead_letters")), (501, 3));
     let exact = "SELECT budget = 10 ^ 400::numeric AS exact FROM campaigns WHERE id = 'large'";
     assert_eq!(database.query(exact), [json!({"exact": true})]);

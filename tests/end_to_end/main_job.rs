@@ -83,6 +83,7 @@ fn the_report_is_the_only_thing_on_standard_output_and_has_every_field_of_the_co
         "problems",
         // Beside the contract's.
         "limits",
+        "dead_lettered_by_class",
     ];
     assert_eq!(fields(account), sorted(&names));
     let names = ["listed", "distinct", "reported_total", "stored", "skipped", "dead_lettered"];
@@ -150,6 +151,7 @@ fn what_could_not_be_had_is_exit_3_and_a_dead_letter_with_its_reason() {
     assert!(dead > 0);
     assert_eq!(counts["stored"].as_u64().expect("a count") + dead, 60);
     assert_eq!(database.count("dead_letters"), dead);
+    assert_eq!(report["accounts"][0]["dead_lettered_by_class"], json!({"unavailable": dead}));
     let letter = &database.query("SELECT * FROM dead_letters LIMIT 1")[0];
     assert_eq!((&letter["error_class"], &letter["attempts"]), (&json!("unavailable"), &json!(1)));
     assert!(letter["message"].as_str().is_some_and(|message| message.contains("503")), "{letter}");

@@ -86,6 +86,7 @@ pub(crate) fn report(account: &AccountId, status: Status) -> AccountReport {
         listing_proven: false,
         resumed: false,
         campaigns: Default::default(),
+        dead_lettered_by_class: Default::default(),
         requests: Default::default(),
         restarts: Default::default(),
         duration: Duration::from_secs(1),

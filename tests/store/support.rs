@@ -183,6 +183,7 @@ pub(crate) fn report(run: &Run) -> AccountReport {
         listing_proven: false,
         resumed: false,
         campaigns: Default::default(),
+        dead_lettered_by_class: Default::default(),
         requests: Default::default(),
         restarts: Default::default(),
         duration: Duration::from_millis(1500),

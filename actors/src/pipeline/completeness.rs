@@ -10,7 +10,7 @@ impl Pipeline {
 
     /// What was listed is stored, skipped, given up on or left to do. This is what is none of it, or more than one.
     pub(super) fn unaccounted(&self) -> u64 {
-        let settled = self.stored + self.skipped.count() + self.dead_lettered;
+        let settled = self.stored + self.skipped.count() + self.dead_lettered();
         self.distinct().abs_diff(settled + self.left_to_do())
     }
 

@@ -49,8 +49,9 @@ impl Pipeline {
             let problem = Problem { class: ProblemClass::ListingIncomplete, message: message.clone() };
             self.problems.push(problem);
         }
-        if self.dead_lettered > 0 {
-            let message = format!("{} campaigns were given up on and are dead letters", self.dead_lettered);
+        let dead_lettered = self.dead_lettered();
+        if dead_lettered > 0 {
+            let message = format!("{dead_lettered} campaigns were given up on and are dead letters");
             self.problems.push(Problem { class: ProblemClass::DeadLetters, message });
         }
         self.problems.extend(self.left_to_do_in_words());
@@ -64,7 +65,7 @@ impl Pipeline {
         let shrank = self.shrank();
         let proven = self.listing.end() == Some(&Completeness::Proven) && shrank.is_none();
         self.problems.extend(shrank);
-        let status = self.ending.unwrap_or(match (proven, self.dead_lettered + unaccounted) {
+        let status = self.ending.unwrap_or(match (proven, dead_lettered + unaccounted) {
             (true, 0) => Status::Complete,
             // Not even the first page: there is nothing that the run has done.
             _ if !self.listing.has_begun() => Status::Failed,
@@ -74,7 +75,7 @@ impl Pipeline {
             %status,
             stored = self.stored,
             skipped = self.skipped.count(),
-            dead_lettered = self.dead_lettered,
+            dead_lettered,
             left_to_do = self.left_to_do(),
             "run ended"
         );
@@ -84,6 +85,7 @@ impl Pipeline {
             // What a replay passed over is not missing.
             listing_proven: proven && self.ending.is_none() && unaccounted == 0 && self.run.replay.is_none(),
             campaigns: self.campaigns(),
+            dead_lettered: std::mem::take(&mut self.dead_lettered),
             restarts: self.restarts,
             problems: std::mem::take(&mut self.problems),
             quota_back_in: self.quota_back_in,

@@ -134,11 +134,14 @@ impl Handler<BatchCommitted> for Pipeline {
     type Result = ();
 
     fn handle(&mut self, BatchCommitted { stored, dead_lettered }: BatchCommitted, ctx: &mut Context<Self>) {
-        for (ids, count) in [(stored, &mut self.stored), (dead_lettered, &mut self.dead_lettered)] {
-            for id in ids {
-                if self.live.remove(&id) {
-                    self.uncommitted -= 1;
-                    *count += 1;
+        let stored = stored.into_iter().map(|id| (id, None));
+        let dead_lettered = dead_lettered.into_iter().map(|(id, class)| (id, Some(class)));
+        for (id, class) in stored.chain(dead_lettered) {
+            if self.live.remove(&id) {
+                self.uncommitted -= 1;
+                match class {
+                    None => self.stored += 1,
+                    Some(class) => *self.dead_lettered.entry(class).or_default() += 1,
                 }
             }
         }

@@ -34,7 +34,7 @@ impl Member {
     pub(super) fn acknowledge(&self, batch: Batch) {
         self.acknowledge.do_send(BatchCommitted {
             stored: batch.synced.into_iter().map(|synced| synced.campaign.id.clone()).collect(),
-            dead_lettered: batch.dead_letters.into_iter().map(|letter| letter.id).collect(),
+            dead_lettered: batch.dead_letters.into_iter().map(|letter| (letter.id, letter.class)).collect(),
         });
     }
 

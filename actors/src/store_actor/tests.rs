@@ -221,7 +221,7 @@ impl Scene {
 
     #[track_caller]
     fn buried(&self) -> HashSet<u32> {
-        once_each(self.acknowledged.borrow().iter().flat_map(|batch| &batch.dead_lettered))
+        once_each(self.acknowledged.borrow().iter().flat_map(|batch| &batch.dead_lettered).map(|(id, _)| id))
     }
 }
 

@@ -117,7 +117,8 @@ impl Account {
         self.again = match report.status {
             Status::Complete | Status::Partial => {
                 (self.failing, self.interruptions) = (None, 0);
-                self.replays = if report.campaigns.dead_lettered == 0 { 0 } else { self.replays + 1 };
+                let may_heal = HEALING.iter().any(|class| report.dead_lettered_by_class.contains_key(class));
+                self.replays = if may_heal { self.replays + 1 } else { 0 };
                 if owed.is_some() || self.replays == 0 {
                     owed
                 } else {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::account::Account;
+use actors::model::FailureClass;
 use actors::report::Status;
 
 use super::super::*;
@@ -64,7 +65,9 @@ fn report(end: End) -> AccountReport {
         End::Failed | End::Refused => Status::Failed,
         End::QuotaUsedUp(_) | End::Interrupted => Status::Interrupted,
     };
-    report.campaigns.dead_lettered = u64::from(end == End::DeadLetters);
+    if end == End::DeadLetters {
+        report.dead_lettered_by_class = [(FailureClass::Timeout, 1)].into();
+    }
     if end == End::Refused {
         report.problems[0].class = ProblemClass::CredentialsRefused;
     }

@@ -1,5 +1,6 @@
 //! What follows from how a run ended.
 
+use actors::model::FailureClass;
 use actors::report::Status;
 
 use super::super::*;
@@ -112,6 +113,21 @@ fn dead_letters_that_can_heal_are_replayed_with_a_backoff_of_their_own() {
             assert!((due / 2..=due + 1).contains(pause), "{n}: {pause} of {due}");
         }
         assert_eq!(pauses.len(), 4, "and then no more: all have healed");
+    });
+}
+
+#[test]
+fn dead_letters_that_no_replay_can_heal_are_left_to_somebody() {
+    use FailureClass::{Malformed, Panicked, Rejected, Timeout, Unstorable};
+    let at = first("a", "1d");
+    let script = |_: &AccountId, n, _: &Purpose| match n {
+        0 => leaving(&[Malformed, Timeout]),
+        _ => leaving(&[Malformed, Panicked, Rejected, Unstorable]),
+    };
+    world(&[plan("a", "1d")], script, async |world| {
+        world.until(at + 86_000).await;
+        assert_eq!(world.starts().len(), 2, "the replay of the one that could");
+        assert_eq!(world.waits("a"), (Because::Schedule, at + 86_400));
     });
 }
 

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use actix::Addr;
-use actors::report::CampaignCounts;
+use actors::model::FailureClass;
 use actors::testing::in_virtual_time;
 use futures_util::FutureExt;
 use tokio::time::sleep;
@@ -23,14 +23,14 @@ pub(super) const WIND_DOWN: Duration = Duration::from_secs(2);
 pub(super) struct Play {
     pub(super) lasts: Duration,
     pub(super) status: Status,
-    pub(super) dead_lettered: u64,
+    pub(super) dead_letters: &'static [FailureClass],
     pub(super) problem: Option<ProblemClass>,
     pub(super) quota_back_in: Option<Duration>,
     pub(super) panics: bool,
 }
 
 pub(super) fn play(lasts: Duration, status: Status) -> Play {
-    Play { lasts, status, dead_lettered: 0, problem: None, quota_back_in: None, panics: false }
+    Play { lasts, status, dead_letters: &[], problem: None, quota_back_in: None, panics: false }
 }
 
 pub(super) fn well() -> Play {
@@ -38,7 +38,11 @@ pub(super) fn well() -> Play {
 }
 
 pub(super) fn partial() -> Play {
-    Play { dead_lettered: 3, ..play(MINUTE / 2, Status::Partial) }
+    leaving(&[FailureClass::Malformed, FailureClass::Unavailable])
+}
+
+pub(super) fn leaving(dead_letters: &'static [FailureClass]) -> Play {
+    Play { dead_letters, ..play(MINUTE / 2, Status::Partial) }
 }
 
 pub(super) fn failing(problem: ProblemClass) -> Play {
@@ -158,7 +162,7 @@ fn run(account: AccountId, play: Play, at_work: Rc<RefCell<HashMap<AccountId, u3
         assert!(!play.panics, "the test told it to");
         let mut report = panicked(&account, "");
         report.status = if stopped { Status::Interrupted } else { play.status };
-        report.campaigns = CampaignCounts { dead_lettered: play.dead_lettered, ..report.campaigns };
+        report.dead_lettered_by_class = play.dead_letters.iter().map(|class| (*class, 1)).collect();
         report.quota_back_in = play.quota_back_in;
         let message = "the platform is down".to_owned();
         report.problems = play.problem.map(|class| Problem { class, message }).into_iter().collect();
