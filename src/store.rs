@@ -14,6 +14,7 @@ mod finish;
 pub mod fuzzing;
 mod migrations;
 mod ownership;
+mod pauses;
 mod pool_watch;
 mod reading;
 mod session;
@@ -176,6 +177,25 @@ impl PgStore {
     ) -> Result<HashMap<AccountId, LettersByClass>, StoreError> {
         self.with("count the dead letters in", async |session| {
             standings::dead_letter_counts(session, accounts).await
+        })
+        .await
+    }
+
+    /// Records that an operator has paused the account; since when. One that is paused already is so since it was first.
+    pub async fn pause(&self, account: &AccountId) -> Result<SystemTime, StoreError> {
+        self.with("record the pause in", async |session| pauses::pause(session, account).await).await
+    }
+
+    /// Records that the account is not paused any more.
+    pub async fn resume(&self, account: &AccountId) -> Result<(), StoreError> {
+        self.with("record the end of the pause in", async |session| pauses::resume(session, account).await)
+            .await
+    }
+
+    /// Those of the accounts that are paused, and since when.
+    pub async fn paused(&self, accounts: &[AccountId]) -> Result<HashMap<AccountId, SystemTime>, StoreError> {
+        self.with("read which accounts are paused from", async |session| {
+            pauses::paused(session, accounts).await
         })
         .await
     }

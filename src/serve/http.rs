@@ -11,6 +11,7 @@ mod host;
 mod metrics;
 mod operator;
 mod page;
+mod pauses;
 mod runs;
 
 use std::io;
@@ -116,8 +117,8 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .service(accounts::list)
         .service(accounts::one)
         .service(accounts::run)
-        .service(accounts::pause)
-        .service(accounts::resume)
+        .service(pauses::pause)
+        .service(pauses::resume)
         .service(runs::list)
         .service(dead_letters::list)
         .service(dead_letters::replay)

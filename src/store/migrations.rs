@@ -19,8 +19,15 @@ const LOCK: i64 = i64::from_be_bytes(*b"campsync");
 const LOCK_WAIT: &str = "SET lock_timeout = '60s'";
 
 /// What the migrations make, and each command needs.
-const TABLES: [&str; 6] =
-    ["account_owners", "campaign_history", "campaigns", "dead_letters", "spent_permits", "sync_runs"];
+const TABLES: [&str; 7] = [
+    "account_owners",
+    "campaign_history",
+    "campaigns",
+    "dead_letters",
+    "paused_accounts",
+    "spent_permits",
+    "sync_runs",
+];
 const MISSING: &str = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL";
 
 const APPLIED: &str = "SELECT version FROM refinery_schema_history ORDER BY version";

@@ -79,9 +79,9 @@ fn a_command_that_reads_says_what_to_do_where_the_schema_is_missing_or_older() {
     };
     all_say("no tables of campaign-sync yet", "run `campaign-sync migrate`");
     database.migrate();
-    database.execute("CREATE TABLE kept AS SELECT * FROM refinery_schema_history WHERE version = 10");
-    database.execute("DELETE FROM refinery_schema_history WHERE version = 10");
-    all_say("V10__removed not applied", "run `campaign-sync migrate`");
+    database.execute("CREATE TABLE kept AS SELECT * FROM refinery_schema_history WHERE version = 11");
+    database.execute("DELETE FROM refinery_schema_history WHERE version = 11");
+    all_say("V11__paused_accounts not applied", "run `campaign-sync migrate`");
     database.execute("INSERT INTO refinery_schema_history SELECT * FROM kept");
     database.execute("DROP TABLE dead_letters");
     all_say("but dead_letters is not there", "restore it from a backup");

@@ -233,6 +233,38 @@ fn only_who_has_the_token_starts_pauses_and_resumes_an_account() {
 }
 
 #[test]
+fn a_pause_holds_over_a_restart_and_while_the_account_is_not_configured() {
+    let (platform, database) = (start(quick_platform(3)), Postgres::start());
+    let both = account("acme", "schedule = '1s'\n") + &account("zoo", SELDOM);
+    let folder = Folder::new(&platform, &database, &both);
+    let mut serving = Serving::start(&folder);
+    assert_eq!(serving.post("/api/accounts/acme/pause", Some(TOKEN)).0, 200);
+    let since = serving.account("acme")["paused_since"].take();
+    assert!(since.is_string(), "{since}");
+    assert_eq!(serving.stop(), Some(0), "{}", serving.log);
+
+    let mut serving = Serving::start(&folder);
+    let is_paused = |serving: &Serving| {
+        let acme = serving.account("acme");
+        assert_eq!((&acme["state"], &acme["paused_since"]), (&json!("paused"), &since), "{acme}");
+    };
+    is_paused(&serving);
+    for accounts in [&account("zoo", SELDOM), &both] {
+        folder.configure(accounts);
+        serving.signal(Signal::SIGHUP);
+        serving.says("the accounts are configured");
+    }
+    is_paused(&serving);
+    assert_eq!(serving.post("/api/accounts/acme/resume", Some(TOKEN)).0, 200);
+    until("it runs", || (serving.account("acme")["last"]["status"] == "complete").then_some(()));
+    assert_eq!(serving.stop(), Some(0), "{}", serving.log);
+
+    let mut serving = Serving::start(&folder);
+    assert_eq!(serving.account("acme")["paused"], false);
+    assert_eq!(serving.stop(), Some(0), "{}", serving.log);
+}
+
+#[test]
 fn no_secret_is_in_the_log_in_the_metrics_or_in_an_answer() {
     const REVOKED: &str = "the-password-that-was-revoked";
     let (platform, mut database) = (start(quick_platform(3)), Postgres::durable());

@@ -1,5 +1,7 @@
 //! What operators can do, and who is none.
 
+use serde_json::Value;
+
 use crate::support::{TOKEN, serving};
 
 const CHANGES: [&str; 4] =
@@ -90,5 +92,31 @@ fn an_operator_replays_dead_letters() {
             assert_eq!(replay(body).await.status, 400, "{body}");
         }
         assert_eq!(serving.client.get("/api/accounts/b").await.json()["state"], "waiting");
+    });
+}
+
+#[test]
+fn a_pause_is_in_the_database_and_one_that_could_not_be_recorded_is_refused_with_the_reason() {
+    serving(Some(TOKEN), vec![], async |serving| {
+        let post = async |target: &str| serving.client.post(target, Some(TOKEN), "").await;
+        let recorded = async || serving.store.paused(&["a", "b"].map(Into::into)).await.unwrap();
+        let paused = post("/api/accounts/a/pause").await.json();
+        let since = recorded().await[&"a".into()];
+        let since: jiff::Timestamp = since.try_into().unwrap();
+        assert_eq!(paused["paused_since"], since.to_string());
+        assert_eq!(post("/api/accounts/a/pause").await.json()["paused_since"], paused["paused_since"]);
+        assert_eq!(post("/api/accounts/nobody/pause").await.status, 404);
+        assert_eq!(serving.store.paused(&["nobody".into()]).await.unwrap().len(), 0);
+
+        serving.sql("ALTER TABLE paused_accounts RENAME TO elsewhere").await;
+        for (account, change, state) in [("b", "pause", "waiting"), ("a", "resume", "paused")] {
+            let answer = post(&format!("/api/accounts/{account}/{change}")).await;
+            assert!(answer.status == 503 && answer.detail().contains("paused_accounts"), "{}", answer.body);
+            assert_eq!(serving.client.get(&format!("/api/accounts/{account}")).await.json()["state"], state);
+        }
+        serving.sql("ALTER TABLE elsewhere RENAME TO paused_accounts").await;
+        let resumed = post("/api/accounts/a/resume").await.json();
+        assert_eq!((&resumed["state"], &resumed["paused_since"]), (&"waiting".into(), &Value::Null));
+        assert_eq!(recorded().await.len(), 0);
     });
 }

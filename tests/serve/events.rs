@@ -1,6 +1,7 @@
 //! Accounts as they change.
 
 use campaign_sync::serve::scheduler::{Configure, Pause, Resume};
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -58,12 +59,12 @@ fn a_subscriber_gets_all_accounts_then_what_has_changed_and_the_newest_state_of_
     serving(None, vec![], async |serving| {
         let mut events = Events::of(&serving).await;
         assert_eq!(events.next().await.unwrap(), (owned(&["a", "b", "c"]), vec![]));
-        serving.scheduler.send(Pause("b".into())).await.unwrap().unwrap();
+        serving.scheduler.send(Pause("b".into(), Timestamp::now())).await.unwrap().unwrap();
         assert_eq!(events.next().await.unwrap(), (owned(&["b"]), vec![]));
         // Faster than it is told: one event.
         for _ in 0..20 {
             serving.scheduler.send(Resume("a".into())).await.unwrap().unwrap();
-            serving.scheduler.send(Pause("c".into())).await.unwrap().unwrap();
+            serving.scheduler.send(Pause("c".into(), Timestamp::now())).await.unwrap().unwrap();
         }
         let mut seen = vec![];
         while seen != owned(&["a", "c"]) {
@@ -94,7 +95,7 @@ fn subscribers_are_bounded_and_who_leaves_makes_room() {
         subscribers.truncate(60);
         // They are noticed when they are written to.
         loop {
-            serving.scheduler.send(Pause("a".into())).await.unwrap().unwrap();
+            serving.scheduler.send(Pause("a".into(), Timestamp::now())).await.unwrap().unwrap();
             if Events::of(&serving).await.next().await.is_some() {
                 break;
             }

@@ -24,11 +24,12 @@ pub(crate) struct Serving {
     pub(crate) client: Client,
     pub(crate) scheduler: Addr<Scheduler>,
     pub(crate) store: PgStore,
-    _postgres: ThrowawayPostgres,
+    postgres: ThrowawayPostgres,
 }
 
 pub(crate) fn plan(id: &str) -> AccountPlan {
-    AccountPlan { id: id.into(), schedule: "31d".parse().unwrap(), fingerprint: 1, last_begun: None }
+    let schedule = "31d".parse().unwrap();
+    AccountPlan { id: id.into(), schedule, fingerprint: 1, last_begun: None, paused_since: None }
 }
 
 pub(crate) fn check(name: &'static str, outcome: Option<Result<(), &'static str>>) -> Check {
@@ -63,7 +64,7 @@ pub(crate) fn serving(token: Option<&'static str>, checks: Vec<Check>, test: imp
         let handle = server.handle();
         let ended = actix_rt::spawn(server);
         let client = Client::new(address).await;
-        test(Serving { client, scheduler, store, _postgres: postgres }).await;
+        test(Serving { client, scheduler, store, postgres }).await;
         handle.stop(true).await;
         ended.await.unwrap().unwrap();
     });
@@ -98,6 +99,16 @@ pub(crate) fn report(account: &AccountId, status: Status) -> AccountReport {
 }
 
 impl Serving {
+    /// A statement, past the store.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let socket = self.postgres.socket_directory().display();
+        let config = format!("host='{socket}' user=campaign_sync dbname=ads");
+        let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls).await.unwrap();
+        let driver = actix_rt::spawn(connection);
+        client.batch_execute(statement).await.unwrap();
+        driver.abort();
+    }
+
     /// A run of the account that gave up on so many campaigns, all at the same time.
     pub(crate) async fn run(&self, account: &str, letters: usize) {
         let run = self.store.begin_run(&account.into(), None).await.unwrap();

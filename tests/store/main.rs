@@ -6,6 +6,7 @@ mod campaigns;
 mod dead_letters;
 mod outages;
 mod ownership;
+mod pauses;
 mod removal;
 mod runs;
 mod schema;

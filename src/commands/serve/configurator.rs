@@ -34,6 +34,7 @@ struct Known {
     last_begun: HashMap<AccountId, SystemTime>,
     last_completes: Vec<(AccountId, SystemTime)>,
     letters: HashMap<AccountId, LettersByClass>,
+    paused: HashMap<AccountId, SystemTime>,
 }
 
 impl Configurator {
@@ -46,6 +47,7 @@ impl Configurator {
         self.metrics.recall_last_completes(known.last_completes);
         self.letters.begin_with(known.letters);
         let now = Timestamp::now();
+        let time = |at: Option<&SystemTime>| at.and_then(|at| Timestamp::try_from(*at).ok());
         let plans = config.accounts.iter().map(|account| {
             let id = account.platform.account.clone();
             if let Some(metrics) = self.metrics.account(&id) {
@@ -54,7 +56,8 @@ impl Configurator {
             AccountPlan {
                 schedule: account.schedule.clone(),
                 fingerprint: account.fingerprint(),
-                last_begun: known.last_begun.get(&id).and_then(|at| Timestamp::try_from(*at).ok()),
+                last_begun: time(known.last_begun.get(&id)),
+                paused_since: time(known.paused.get(&id)),
                 id,
             }
         });
@@ -75,6 +78,7 @@ impl Configurator {
             last_begun: self.store.last_begun(accounts).await?.into_iter().collect(),
             last_completes: self.store.last_completes(accounts).await?,
             letters: self.store.dead_letter_counts(accounts).await?,
+            paused: self.store.paused(accounts).await?,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `/api/accounts`: how each account is doing, as the scheduler has it, and for operators what starts and pauses it.
+//! `/api/accounts`: how each account is doing, as the scheduler has it, and for operators what starts it.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, post, web};
@@ -11,9 +11,7 @@ use super::Api;
 use super::answer::{Problem, in_time};
 use super::operator::Operator;
 use super::page::{Page, PageQuery};
-use crate::serve::scheduler::{
-    AccountStatus, Because, Ended, Pause, Purpose, Resume, RunNow, State, UnknownAccount,
-};
+use crate::serve::scheduler::{AccountStatus, Because, Ended, Purpose, RunNow, State, UnknownAccount};
 
 /// An account as it is now.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,6 +33,9 @@ pub(super) struct Account {
     schedule: String,
     /// Nothing is begun until it is resumed.
     paused: bool,
+    /// Since when it is paused.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    paused_since: Option<Timestamp>,
     /// It is not in the configuration any more; what runs is left to finish.
     leaving: bool,
     /// The next time of the schedule.
@@ -100,7 +101,8 @@ impl Account {
             until,
             because,
             schedule: status.schedule.to_string(),
-            paused: status.paused,
+            paused: status.paused_since.is_some(),
+            paused_since: status.paused_since,
             leaving: status.leaving,
             next_time: status.next_time,
             failing: status.failing.as_ref().map(|failing| Failing {
@@ -202,38 +204,4 @@ pub(super) async fn run(
 ) -> Result<HttpResponse, Problem> {
     in_time(api.scheduler.send(RunNow(id.as_str().into()))).await??;
     Ok(HttpResponse::build(StatusCode::ACCEPTED).json(find(&api, &id)?))
-}
-
-/// Begins nothing more until it is resumed; what runs is left to finish.
-#[utoipa::path(security(("operator" = [])), responses(
-    (status = OK, description = "It is paused.", body = Account),
-    (status = UNAUTHORIZED, description = "Not an operator.", body = Problem, content_type = "application/problem+json"),
-    (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
-    (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
-))]
-#[post("/api/accounts/{id}/pause")]
-pub(super) async fn pause(
-    _: Operator,
-    api: web::Data<Api>,
-    id: web::Path<String>,
-) -> Result<web::Json<Account>, Problem> {
-    in_time(api.scheduler.send(Pause(id.as_str().into()))).await??;
-    find(&api, &id).map(web::Json)
-}
-
-/// Ends a pause. A time that has passed in the meantime is made up for at once.
-#[utoipa::path(security(("operator" = [])), responses(
-    (status = OK, description = "It is not paused.", body = Account),
-    (status = UNAUTHORIZED, description = "Not an operator.", body = Problem, content_type = "application/problem+json"),
-    (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
-    (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
-))]
-#[post("/api/accounts/{id}/resume")]
-pub(super) async fn resume(
-    _: Operator,
-    api: web::Data<Api>,
-    id: web::Path<String>,
-) -> Result<web::Json<Account>, Problem> {
-    in_time(api.scheduler.send(Resume(id.as_str().into()))).await??;
-    find(&api, &id).map(web::Json)
 }

@@ -115,7 +115,7 @@ mod tests {
         Arc::new(AccountStatus {
             state: State::Paused,
             schedule: schedule.parse().expect("valid"),
-            paused: true,
+            paused_since: Some(jiff::Timestamp::UNIX_EPOCH),
             leaving: false,
             next_time: None,
             last: None,

@@ -36,7 +36,7 @@ pub(super) struct Account {
     planned: Timestamp,
     again: Option<Again>,
     running: Option<(Timestamp, Purpose)>,
-    paused: bool,
+    paused_since: Option<Timestamp>,
     leaving: bool,
     last: Option<Arc<Ended>>,
     failing: Option<Failing>,
@@ -69,7 +69,7 @@ impl Account {
             planned,
             again: None,
             running: None,
-            paused: false,
+            paused_since: plan.paused_since,
             leaving: false,
             last: None,
             failing: None,
@@ -80,7 +80,7 @@ impl Account {
 
     /// When to start something; none where a run is at work, or nothing may be started.
     pub(super) fn next(&self) -> Option<(Timestamp, Because)> {
-        if self.running.is_some() || self.paused || self.leaving {
+        if self.running.is_some() || self.is_paused() || self.leaving {
             return None;
         }
         match &self.again {
@@ -194,12 +194,12 @@ impl Account {
         self.fingerprint != plan.fingerprint || *self.schedule.schedule() != plan.schedule
     }
 
-    pub(super) fn pause(&mut self) {
-        self.paused = true;
+    pub(super) fn pause(&mut self, since: Timestamp) {
+        self.paused_since = self.paused_since.or(Some(since));
     }
 
     pub(super) fn resume(&mut self) {
-        self.paused = false;
+        self.paused_since = None;
     }
 
     pub(super) fn leave(&mut self) {
@@ -211,7 +211,7 @@ impl Account {
     }
 
     pub(super) fn is_paused(&self) -> bool {
-        self.paused
+        self.paused_since.is_some()
     }
 
     pub(super) fn is_leaving(&self) -> bool {
@@ -227,9 +227,9 @@ impl Account {
         AccountStatus {
             state,
             schedule: self.schedule.schedule().clone(),
-            paused: self.paused,
+            paused_since: self.paused_since,
             leaving: self.leaving,
-            next_time: (!self.paused && !self.leaving).then_some(self.planned),
+            next_time: (!self.is_paused() && !self.leaving).then_some(self.planned),
             last: self.last.clone(),
             failing: self.failing.clone(),
         }

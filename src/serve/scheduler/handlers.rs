@@ -93,8 +93,8 @@ impl Handler<ReplayNow> for Scheduler {
 impl Handler<Pause> for Scheduler {
     type Result = Result<(), UnknownAccount>;
 
-    fn handle(&mut self, Pause(id): Pause, ctx: &mut Context<Self>) -> Self::Result {
-        self.known(&id)?.pause();
+    fn handle(&mut self, Pause(id, since): Pause, ctx: &mut Context<Self>) -> Self::Result {
+        self.known(&id)?.pause(since);
         self.publish(&id);
         self.turn(ctx);
         Ok(())

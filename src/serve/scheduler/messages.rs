@@ -26,6 +26,8 @@ pub struct AccountPlan {
     /// When its last run began, in this process or another. A time of the schedule that has passed since was missed. For an
     /// account that is known already, it is not looked at.
     pub last_begun: Option<Timestamp>,
+    /// Since when it is paused, if it is. For an account that is known already, it is not looked at.
+    pub paused_since: Option<Timestamp>,
 }
 
 /// What a [`Configure`] has changed.
@@ -49,10 +51,10 @@ pub struct RunNow(pub AccountId);
 #[rtype(result = "Result<(), NotStarted>")]
 pub struct ReplayNow(pub AccountId, pub LetterFilter);
 
-/// Starts nothing more for the account until it is resumed; what runs is left to finish.
+/// Starts nothing more for the account until it is resumed, and shows it as paused since then; what runs is left to finish.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), UnknownAccount>")]
-pub struct Pause(pub AccountId);
+pub struct Pause(pub AccountId, pub Timestamp);
 
 /// Ends a pause. A time that has passed in the meantime was missed.
 #[derive(Debug, Message)]

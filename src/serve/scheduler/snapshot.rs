@@ -28,8 +28,8 @@ pub struct AccountStatus {
     pub state: State,
     /// As the configuration has it now; what runs was started under the one that it had then.
     pub schedule: Schedule,
-    /// Nothing is begun until it is resumed.
-    pub paused: bool,
+    /// Since when it is paused: nothing is begun until it is resumed.
+    pub paused_since: Option<Timestamp>,
     /// It is not in the configuration any more, and is forgotten when what runs has ended.
     pub leaving: bool,
     /// Its next time by the schedule, not before now unless it has been missed. None where it is paused or leaving.

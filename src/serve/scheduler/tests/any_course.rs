@@ -107,7 +107,7 @@ proptest! {
                         prop_assert_eq!(account.status().failing.map_or(0, |failing| failing.failures), failures);
                     }
                 }
-                Event::Pause => { account.pause(); paused = true; }
+                Event::Pause => { account.pause(now); paused = true; }
                 Event::Resume => { account.resume(); paused = false; }
                 Event::RunNow if !account.is_running() && !paused => {
                     account.begin(Purpose::Sync, now);

@@ -16,7 +16,7 @@ fn accounts_come_go_and_change_and_what_runs_is_left_to_finish() {
         &plans,
         |_, _, _| play(20 * MINUTE, Status::Complete),
         async |world| {
-            world.scheduler.send(Pause("idle".into())).await.unwrap().unwrap();
+            world.scheduler.send(Pause("idle".into(), begin())).await.unwrap().unwrap();
             world.until(901).await;
             assert_eq!(world.at_work.borrow().values().sum::<u32>(), 3);
             let before = world.status("stays");
@@ -31,7 +31,7 @@ fn accounts_come_go_and_change_and_what_runs_is_left_to_finish() {
             assert_eq!(world.status("idle"), None);
             assert_eq!(world.waits("comes").0, Because::Schedule);
             let unknown = Err(UnknownAccount("goes".into()));
-            assert_eq!(world.scheduler.send(Pause("goes".into())).await.unwrap(), unknown);
+            assert_eq!(world.scheduler.send(Pause("goes".into(), begin())).await.unwrap(), unknown);
             world.until(2 * 3600).await;
             assert_eq!(world.status("goes"), None);
             let of = |id: &str| world.started.borrow().iter().filter(|(_, account, _)| account == id).count();
@@ -54,6 +54,29 @@ fn an_account_that_comes_back_while_its_last_run_is_at_work_has_no_second_one() 
             world.until(at + 1210).await;
             assert_eq!(world.starts(), [at, at + 1200], "and a time that it missed in the meantime runs");
             assert_eq!(world.configure(&[plan("a", "15min")]).await, Changes::default());
+        },
+    );
+}
+
+#[test]
+fn an_account_that_comes_paused_stays_so_until_it_is_resumed() {
+    let at = first("a", "15min");
+    let paused = AccountPlan { paused_since: Some(begin() - HOUR), ..plan("a", "15min") };
+    world(
+        std::slice::from_ref(&paused),
+        |_, _, _| well(),
+        async |world| {
+            world.until(at + 1000).await;
+            let status = world.status("a").unwrap();
+            assert_eq!((status.state, status.paused_since), (State::Paused, Some(begin() - HOUR)));
+            world.scheduler.send(Pause("a".into(), begin())).await.unwrap().unwrap();
+            assert_eq!(world.status("a").unwrap().paused_since, Some(begin() - HOUR), "since it was first");
+            world.configure(&[plan("a", "15min")]).await;
+            assert_eq!(world.state("a"), State::Paused, "nor does a reload end it");
+            world.scheduler.send(Resume("a".into())).await.unwrap().unwrap();
+            world.configure(std::slice::from_ref(&paused)).await;
+            world.until(at + 1000 + 10).await;
+            assert_eq!(world.starts(), [at + 1000], "nor does it begin one");
         },
     );
 }

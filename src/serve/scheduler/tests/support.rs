@@ -73,6 +73,7 @@ pub(super) fn plan(id: &str, schedule: &str) -> AccountPlan {
         schedule: schedule.parse().expect("valid"),
         fingerprint: 1,
         last_begun: None,
+        paused_since: None,
     }
 }
 

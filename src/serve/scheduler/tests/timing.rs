@@ -138,8 +138,11 @@ fn a_paused_account_finishes_what_it_runs_and_starts_nothing_until_it_is_resumed
         |_, _, _| well(),
         async |world| {
             world.until(at + 10).await;
-            assert_eq!(world.scheduler.send(Pause("a".into())).await.unwrap(), Ok(()));
-            assert!(matches!(world.state("a"), State::Running { .. }) && world.status("a").unwrap().paused);
+            assert_eq!(world.scheduler.send(Pause("a".into(), begin())).await.unwrap(), Ok(()));
+            assert!(
+                matches!(world.state("a"), State::Running { .. })
+                    && world.status("a").unwrap().paused_since == Some(begin())
+            );
             world.until(at + 4000).await;
             assert_eq!(world.state("a"), State::Paused);
             assert_eq!(world.status("a").unwrap().next_time, None);
@@ -154,7 +157,7 @@ fn a_paused_account_finishes_what_it_runs_and_starts_nothing_until_it_is_resumed
             world.until(at + 4510).await;
             assert_eq!(world.starts(), [at, at + 4000, at + 4500]);
             let unknown = Err(UnknownAccount("b".into()));
-            assert_eq!(world.scheduler.send(Pause("b".into())).await.unwrap(), unknown);
+            assert_eq!(world.scheduler.send(Pause("b".into(), begin())).await.unwrap(), unknown);
             assert_eq!(world.scheduler.send(Resume("b".into())).await.unwrap(), unknown);
         },
     );
