@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use actors::report::{AccountReport, Status};
+use tracing::warn;
+
 use super::open::open;
 use super::sync::sync;
 use crate::config::{LogFormat, RunConfig};
@@ -22,8 +25,16 @@ pub async fn run(
     let database = database?;
     let RunConfig { accounts, max_in_flight, .. } = config;
     let store = database.store.clone();
+    let is_replay = accounts.iter().any(|account| account.pipeline.replay.is_some());
     let report = sync(accounts, max_in_flight.get(), store, log_format, stderr, shutdown).await;
+    if is_replay && report.accounts.iter().all(had_nothing_to_replay) {
+        warn!("no such dead letters in {}: nothing was replayed", database.store.database());
+    }
     report::print(&report, config.report);
     database.close().await;
     Ok(report::exit_code(report.status))
+}
+
+fn had_nothing_to_replay(report: &AccountReport) -> bool {
+    report.status == Status::Complete && report.campaigns.reported_total == Some(0)
 }

@@ -124,6 +124,35 @@ fn what_a_platform_spoils_is_a_dead_letter_and_stored_by_a_replay_once_it_is_men
 }
 
 #[test]
+fn a_list_that_is_cut_says_so_to_people_and_a_replay_of_nothing_says_so() {
+    let bad = ["a", "b", "c"].map(|id| with(&format!(r#""id":"{id}","#), "Spring", "true"));
+    let (platform, database) = (ListingPlatform::start(bad.to_vec()), Postgres::start());
+    assert_eq!(json_of(&platform, &database, RUN).0, 3);
+    let list = |flags: &str| outcome(command(&platform, &database, &format!("dead-letters list {flags}")));
+    let (code, stdout, stderr) = list("--limit 2");
+    assert_eq!((code, stdout.lines().count()), (0, 3), "{stdout}");
+    assert!(stderr.contains("there are more than these 2: a higher --limit shows them"), "{stderr}");
+    for all in ["--limit 3", "--limit 2 --campaign a", "--limit 2 --report json"] {
+        let (code, _, stderr) = list(all);
+        assert!(code == 0 && !stderr.contains("there are more"), "{all}: {stderr}");
+    }
+    assert_eq!(
+        json_of(&platform, &database, "dead-letters list --limit 2").1.as_array().map(Vec::len),
+        Some(2)
+    );
+
+    let replay = |flags: &str| outcome(command(&platform, &database, &format!("{REPLAY} {flags}")));
+    let (code, _, stderr) = replay("--class timeout");
+    assert_eq!(code, 0, "{stderr}");
+    assert!(
+        stderr.contains("no such dead letters in database") && stderr.contains("nothing was replayed"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = replay("--class malformed");
+    assert!(code == 3 && !stderr.contains("no such dead letters"), "{stderr}");
+}
+
+#[test]
 fn an_ordinary_run_heals_them_too() {
     let mut entries = five_hundred();
     entries.extend([

@@ -15,7 +15,9 @@ use crate::store::DeadLetterRow;
 pub async fn run(config: ListConfig) -> anyhow::Result<ExitCode> {
     let database = Database::open_current(&config.database, database::PRIVATE).await?;
     let account = config.account.as_ref().map(|account| account.as_str());
-    let letters = database.store.dead_letters(account, &config.filter, config.limit).await?;
+    let mut letters = database.store.dead_letters(account, &config.filter, config.limit + 1).await?;
+    let more = letters.len() > config.limit as usize;
+    letters.truncate(config.limit as usize);
     let text = match config.report {
         ReportFormat::Json => Value::from_iter(letters.iter().map(as_json)).to_string(),
         ReportFormat::Table if letters.is_empty() => {
@@ -25,6 +27,10 @@ pub async fn run(config: ListConfig) -> anyhow::Result<ExitCode> {
     };
     // Whoever has closed standard output has seen enough.
     let _ = writeln!(io::stdout(), "{text}");
+    if more && config.report == ReportFormat::Table {
+        let ways = "a higher --limit shows them, --account, --campaign and --class leave out others";
+        let _ = writeln!(io::stderr(), "there are more than these {}: {ways}", config.limit);
+    }
     database.close().await;
     Ok(ExitCode::SUCCESS)
 }
