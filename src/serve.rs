@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod letters;
+pub mod live;
 pub mod schedule;
 pub mod scheduler;
 pub mod systemd;

@@ -27,6 +27,7 @@ use crate::config::{Environment, ServeConfig};
 use crate::metrics::Metrics;
 use crate::serve::http::{self, Api};
 use crate::serve::letters::LetterCounts;
+use crate::serve::live::Live;
 use crate::serve::scheduler::{Scheduler, Shutdown as ShutDown};
 use crate::serve::systemd;
 use crate::shutdown::{INTERRUPTED, Shutdown};
@@ -49,8 +50,9 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
     metrics.watch_pool(Some(store.watch_pool()));
 
     let syncer = Rc::new(Syncer::new(store.clone(), &config.accounts, config.max_in_flight.get()));
-    let letters = Rc::new(LetterCounting::new(LetterCounts::default(), metrics.clone()));
-    let board = Board::new(syncer.clone(), metrics.clone(), letters.clone());
+    let (counts, live) = (LetterCounts::default(), Live::default());
+    let letters = Rc::new(LetterCounting::new(counts.clone(), metrics.clone()));
+    let board = Board::new(syncer.clone(), metrics.clone(), letters.clone(), live.clone());
     let (scheduler, accounts) = Scheduler::new(board.start(), Rc::new(Timestamp::now), rand::random());
     let scheduler = scheduler.start();
     let configurator = Configurator {
@@ -64,12 +66,15 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
     let tasks = [
         actix_rt::spawn(upkeep::count_dead_letters(letters.clone(), store.clone())),
         actix_rt::spawn(upkeep::fold(metrics.clone())),
+        actix_rt::spawn(live.clone().follow()),
         actix_rt::spawn(systemd::feed_watchdog(scheduler.clone())),
     ];
     let rendered = metrics.clone();
     let api = Api {
         scheduler: scheduler.clone(),
         accounts,
+        live,
+        letters: counts,
         store: store.clone(),
         metrics: Arc::new(move || rendered.render()),
         checks: upkeep::checks(store, &scheduler),

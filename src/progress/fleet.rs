@@ -97,7 +97,8 @@ impl Total {
         for (now, has_ended) in states {
             total.ended += usize::from(*has_ended);
             if !has_ended {
-                total.waiting_for_quota += usize::from(now.in_flight == 0 && now.quota.is_some());
+                let all_wait = now.quota.as_ref().is_some_and(|quota| quota.waiting >= now.in_flight);
+                total.waiting_for_quota += usize::from(all_wait);
                 total.failing += usize::from(now.breaker_open);
                 total.in_flight += now.in_flight;
                 total.database_away = total.database_away.take().or_else(|| now.database_away.clone());

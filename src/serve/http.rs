@@ -1,18 +1,18 @@
-//! The HTTP of `serve`: health, metrics, what the accounts, runs and dead letters are, and for operators what starts and
-//! pauses them. Promises bounded requests, answers within a bound, and that a page of somebody else's in an operator's
+//! The HTTP of `serve`: health, metrics, what the accounts, runs and dead letters are, as a page for people and as JSON, and
+//! for operators what starts and pauses them. Promises bounded requests, answers within a bound, and that a page of somebody else's in an operator's
 //! browser can neither read nor start anything here.
 
 mod accounts;
 mod answer;
 mod checks;
 mod dead_letters;
-mod events;
 mod host;
 mod metrics;
 mod operator;
 mod page;
 mod pauses;
 mod runs;
+mod status_page;
 
 use std::io;
 use std::net::TcpListener;
@@ -32,6 +32,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use self::answer::Problem;
 pub use self::checks::Check;
 use self::operator::Token;
+use super::letters::LetterCounts;
+use super::live::Live;
 use super::scheduler::{Scheduler, Snapshot};
 use crate::store::PgStore;
 
@@ -60,6 +62,10 @@ pub struct Api {
     pub scheduler: Addr<Scheduler>,
     /// What it publishes.
     pub accounts: watch::Receiver<Snapshot>,
+    /// What their runs are doing.
+    pub live: Live,
+    /// How many dead letters they have.
+    pub letters: LetterCounts,
     /// Runs and dead letters.
     pub store: PgStore,
     /// The body of `/metrics`.
@@ -74,12 +80,16 @@ pub struct Api {
 /// a host are answered.
 pub fn serve(listener: TcpListener, api: Api) -> io::Result<Server> {
     let on_loopback = listener.local_addr()?.ip().is_loopback();
-    let subscribers = Arc::new(Semaphore::new(events::MAX_SUBSCRIBERS));
+    let subscribers = Arc::new(Semaphore::new(status_page::MAX_SUBSCRIBERS));
+    let table =
+        Arc::new(status_page::Table::new(api.accounts.clone(), api.live.clone(), api.letters.clone()));
     let server = HttpServer::new(move || {
         let mut app = App::new().into_utoipa_app().openapi(Description::openapi());
         app = app.app_data(web::Data::new(api.clone())).app_data(web::Data::from(subscribers.clone()));
+        app = app.app_data(web::Data::from(table.clone()));
         let (app, document) = app.configure(routes).split_for_parts();
-        app.app_data(web::Data::new(document))
+        app.configure(status_page::routes)
+            .app_data(web::Data::new(document))
             .default_service(web::to(answer::not_found))
             .wrap(from_fn(move |request, next| host::check(on_loopback, request, next)))
             .wrap(
@@ -122,7 +132,6 @@ fn routes(config: &mut ServiceConfig<'_>) {
         .service(runs::list)
         .service(dead_letters::list)
         .service(dead_letters::replay)
-        .service(events::events)
         .service(description);
 }
 

@@ -1,14 +1,17 @@
-//! Accounts as they change.
+//! The status page's rows as they change.
 
+use std::collections::BTreeMap;
+
+use actors::model::FailureClass;
+use actors::progress::Progress;
 use campaign_sync::serve::scheduler::{Configure, Pause, Resume};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use crate::support::{Serving, plan, serving};
-
-const SUBSCRIBE: &str = "GET /api/events HTTP/1.1\r\nhost: localhost\r\n";
 
 struct Events {
     stream: TcpStream,
@@ -17,28 +20,27 @@ struct Events {
 
 impl Events {
     async fn of(serving: &Serving) -> Self {
-        Self { stream: serving.client.open(SUBSCRIBE, "").await, read: String::new() }
+        Self::at(serving, "/events").await
     }
 
-    /// The ids of the next event's accounts, and of those that are gone; none where the server has ended it.
+    async fn at(serving: &Serving, target: &str) -> Self {
+        let head = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n");
+        Self { stream: serving.client.open(&head, "").await, read: String::new() }
+    }
+
+    /// The ids of the next event's rows, and of those that are gone; none where the server has ended it.
     async fn next(&mut self) -> Option<(Vec<String>, Vec<String>)> {
+        let Rows { rows, removed, .. } = self.next_rows().await?;
+        Some((rows.into_keys().collect(), removed))
+    }
+
+    async fn next_rows(&mut self) -> Option<Rows> {
         loop {
             if let Some((event, rest)) = self.read.split_once("\n\n") {
-                let data = event.split_once("event: accounts\ndata: ").map(|(_, data)| data.to_owned());
+                let data = event.split_once("event: rows\ndata: ").map(|(_, data)| data.to_owned());
                 self.read = rest.to_owned();
                 if let Some(data) = data {
-                    let data: Value = serde_json::from_str(&data).unwrap();
-                    let ids = |list: &Value, id: fn(&Value) -> &Value| {
-                        list.as_array()
-                            .unwrap()
-                            .iter()
-                            .map(|item| id(item).as_str().unwrap().to_owned())
-                            .collect()
-                    };
-                    return Some((
-                        ids(&data["accounts"], |account| &account["id"]),
-                        ids(&data["removed"], |id| id),
-                    ));
+                    return Some(serde_json::from_str(&data).unwrap());
                 }
             }
             let mut bytes = [0; 4096];
@@ -50,8 +52,19 @@ impl Events {
     }
 }
 
+#[derive(Debug, Deserialize)]
+struct Rows {
+    rows: BTreeMap<String, String>,
+    removed: Vec<String>,
+    counts: BTreeMap<String, usize>,
+}
+
 fn owned(ids: &[&str]) -> Vec<String> {
     ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+async fn pause(serving: &Serving, account: &str) {
+    serving.scheduler.send(Pause(account.into(), Timestamp::now())).await.unwrap().unwrap();
 }
 
 #[test]
@@ -59,19 +72,14 @@ fn a_subscriber_gets_all_accounts_then_what_has_changed_and_the_newest_state_of_
     serving(None, vec![], async |serving| {
         let mut events = Events::of(&serving).await;
         assert_eq!(events.next().await.unwrap(), (owned(&["a", "b", "c"]), vec![]));
-        serving.scheduler.send(Pause("b".into(), Timestamp::now())).await.unwrap().unwrap();
+        pause(&serving, "b").await;
         assert_eq!(events.next().await.unwrap(), (owned(&["b"]), vec![]));
         // Faster than it is told: one event.
         for _ in 0..20 {
             serving.scheduler.send(Resume("a".into())).await.unwrap().unwrap();
-            serving.scheduler.send(Pause("c".into(), Timestamp::now())).await.unwrap().unwrap();
+            pause(&serving, "c").await;
         }
-        let mut seen = vec![];
-        while seen != owned(&["a", "c"]) {
-            seen.extend(events.next().await.unwrap().0);
-            seen.sort();
-            seen.dedup();
-        }
+        assert_eq!(events.next().await.unwrap(), (owned(&["c"]), vec![]));
         serving.scheduler.send(Configure(["a", "d"].map(plan).to_vec())).await.unwrap();
         let (changed, removed) = events.next().await.unwrap();
         assert!(
@@ -90,15 +98,63 @@ fn subscribers_are_bounded_and_who_leaves_makes_room() {
             events.next().await.unwrap();
             subscribers.push(events);
         }
-        let answer = serving.client.get("/api/events").await;
+        let answer = serving.client.raw("GET /events HTTP/1.1\r\nhost: localhost\r\n", "").await;
         assert_eq!((answer.status, answer.detail()), (503, "64 listen already: that is all".to_owned()));
         subscribers.truncate(60);
+        pause(&serving, "a").await;
+        assert!(subscribers[0].next().await.is_some());
         // They are noticed when they are written to.
         loop {
-            serving.scheduler.send(Pause("a".into(), Timestamp::now())).await.unwrap().unwrap();
+            serving.scheduler.send(Resume("a".into())).await.unwrap().unwrap();
+            assert!(subscribers[0].next().await.is_some());
+            pause(&serving, "a").await;
+            assert!(subscribers[0].next().await.is_some());
             if Events::of(&serving).await.next().await.is_some() {
                 break;
             }
         }
+    });
+}
+
+#[test]
+fn who_follows_one_account_hears_of_no_other_and_of_its_end() {
+    serving(None, vec![], async |serving| {
+        let mut events = Events::at(&serving, "/events?account=b").await;
+        assert_eq!(events.next().await.unwrap(), (owned(&["b"]), vec![]));
+        pause(&serving, "a").await;
+        pause(&serving, "b").await;
+        let rows = events.next_rows().await.unwrap();
+        assert_eq!(rows.rows.keys().collect::<Vec<_>>(), ["b"]);
+        assert!(rows.rows["b"].contains("<strong>paused</strong>"), "{rows:?}");
+        assert_eq!((rows.counts["paused"], rows.counts["idle"]), (2, 1));
+        serving.scheduler.send(Configure(vec![plan("c")])).await.unwrap();
+        assert_eq!(events.next().await.unwrap(), (vec![], owned(&["b"])));
+    });
+}
+
+#[test]
+fn what_a_run_is_doing_and_the_dead_letters_are_in_its_row_and_in_the_api() {
+    serving(None, vec![], async |serving| {
+        let mut events = Events::at(&serving, "/events?account=a").await;
+        events.next().await.unwrap();
+        let (run, watched) = watch::channel(Progress::default());
+        serving.live.watch(&"a".into(), watched);
+        run.send_modify(|now| (now.stored, now.stored_before, now.reported_total) = (30, 12, Some(100)));
+        serving.letters.update([("a".into(), vec![(FailureClass::Timeout, 2)])].into());
+        let mut row = String::new();
+        while !row.contains("42 of 100 stored") || !row.contains("2 timeout") {
+            row = events.next_rows().await.unwrap().rows.remove("a").unwrap();
+        }
+        let account = serving.client.get("/api/accounts/a").await.json();
+        assert_eq!(
+            (&account["progress"]["stored"], &account["progress"]["reported_total"]),
+            (&42.into(), &100.into())
+        );
+        assert_eq!(account["dead_letters"]["timeout"], 2);
+        drop(run);
+        while row.contains("stored") {
+            row = events.next_rows().await.unwrap().rows.remove("a").unwrap();
+        }
+        assert!(serving.client.get("/api/accounts/a").await.json()["progress"].is_null());
     });
 }

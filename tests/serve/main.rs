@@ -3,11 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod browser;
 mod client;
 mod control;
 mod description;
 mod events;
 mod lists;
 mod refusals;
+mod status_page;
 mod support;
 mod systemd;

@@ -11,10 +11,14 @@ use actors::ports::{Share, Store};
 use actors::report::{AccountReport, Status};
 use campaign_sync::private_postgres::{ThrowawayPostgres, throwaway};
 use campaign_sync::serve::http::{Api, Check, serve};
-use campaign_sync::serve::scheduler::{AccountPlan, Configure, Running, Scheduler};
+use campaign_sync::serve::letters::LetterCounts;
+use campaign_sync::serve::live::Live;
+use campaign_sync::serve::scheduler::{AccountPlan, AccountStatus, Configure, Running, Scheduler, Snapshot};
 use campaign_sync::store::PgStore;
 use futures_util::FutureExt;
 use jiff::Timestamp;
+
+use tokio::sync::watch;
 
 use crate::client::Client;
 
@@ -23,8 +27,11 @@ pub(crate) const TOKEN: &str = "an operator's token";
 pub(crate) struct Serving {
     pub(crate) client: Client,
     pub(crate) scheduler: Addr<Scheduler>,
+    accounts: watch::Receiver<Snapshot>,
+    pub(crate) live: Live,
+    pub(crate) letters: LetterCounts,
     pub(crate) store: PgStore,
-    postgres: ThrowawayPostgres,
+    postgres: Option<ThrowawayPostgres>,
 }
 
 pub(crate) fn plan(id: &str) -> AccountPlan {
@@ -50,9 +57,12 @@ pub(crate) fn serving(token: Option<&'static str>, checks: Vec<Check>, test: imp
         let (scheduler, accounts) = Scheduler::new(Rc::new(|id, _| endless(id)), Rc::new(Timestamp::now), 1);
         let scheduler = scheduler.start();
         scheduler.send(Configure(["a", "b", "c"].map(plan).to_vec())).await.unwrap();
+        let (live, letters) = (Live::default(), LetterCounts::default());
         let api = Api {
             scheduler: scheduler.clone(),
-            accounts,
+            accounts: accounts.clone(),
+            live: live.clone(),
+            letters: letters.clone(),
             store: store.clone(),
             metrics: Arc::new(|| "campaign_sync_up 1\n".to_owned()),
             checks,
@@ -64,7 +74,7 @@ pub(crate) fn serving(token: Option<&'static str>, checks: Vec<Check>, test: imp
         let handle = server.handle();
         let ended = actix_rt::spawn(server);
         let client = Client::new(address).await;
-        test(Serving { client, scheduler, store, postgres }).await;
+        test(Serving { client, scheduler, accounts, live, letters, store, postgres: Some(postgres) }).await;
         handle.stop(true).await;
         ended.await.unwrap().unwrap();
     });
@@ -99,9 +109,19 @@ pub(crate) fn report(account: &AccountId, status: Status) -> AccountReport {
 }
 
 impl Serving {
+    pub(crate) fn stop_database(&mut self) {
+        drop(self.postgres.take());
+    }
+
+    /// The account as the scheduler has it.
+    pub(crate) fn account(&self, id: &str) -> Arc<AccountStatus> {
+        self.accounts.borrow()[&AccountId::from(id)].clone()
+    }
+
     /// A statement, past the store.
     pub(crate) async fn sql(&self, statement: &str) {
-        let socket = self.postgres.socket_directory().display();
+        let postgres = self.postgres.as_ref().unwrap();
+        let socket = postgres.socket_directory().display();
         let config = format!("host='{socket}' user=campaign_sync dbname=ads");
         let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls).await.unwrap();
         let driver = actix_rt::spawn(connection);

@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use super::letter_counting::LetterCounting;
 use crate::config::AccountConfig;
 use crate::metrics::{Metrics, plan_end};
+use crate::serve::live::Live;
 use crate::serve::scheduler::{Purpose, Running, Start};
 use crate::syncer::{Syncer, pipeline_settings};
 
@@ -23,18 +24,25 @@ pub(super) struct Board {
     syncer: Rc<Syncer>,
     metrics: Arc<Metrics>,
     letters: Rc<LetterCounting>,
+    live: Live,
     accounts: Rc<RefCell<HashMap<AccountId, Rc<AccountConfig>>>>,
 }
 
 impl Board {
-    pub(super) fn new(syncer: Rc<Syncer>, metrics: Arc<Metrics>, letters: Rc<LetterCounting>) -> Self {
-        Self { syncer, metrics, letters, accounts: Rc::default() }
+    pub(super) fn new(
+        syncer: Rc<Syncer>,
+        metrics: Arc<Metrics>,
+        letters: Rc<LetterCounting>,
+        live: Live,
+    ) -> Self {
+        Self { syncer, metrics, letters, live, accounts: Rc::default() }
     }
 
     /// From their next run on, the accounts work like this.
     pub(super) fn configure(&self, accounts: &[AccountConfig]) {
         let account = |config: &AccountConfig| (config.platform.account.clone(), Rc::new(config.clone()));
         *self.accounts.borrow_mut() = accounts.iter().map(account).collect();
+        self.live.keep(|account| self.accounts.borrow().contains_key(account));
     }
 
     /// How a run is started.
@@ -60,6 +68,7 @@ impl Board {
                 config.pipeline.replay = Some(letters);
             }
             let (progress, watched) = watch::channel(Progress::default());
+            board.live.watch(&account, watched.clone());
             let settings = pipeline_settings(&account, config.platform.request_timeout, &config.pipeline);
             let metrics = board.metrics.account(&account);
             let planned = metrics.map(|metrics| actix_rt::spawn(plan_end(watched, settings, metrics)));

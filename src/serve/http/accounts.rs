@@ -1,10 +1,14 @@
 //! `/api/accounts`: how each account is doing, as the scheduler has it, and for operators what starts it.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, post, web};
 use actors::model::AccountId;
-use jiff::Timestamp;
+use actors::progress::Progress;
+use jiff::{SignedDuration, Timestamp, Unit};
 use serde::Serialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::Api;
@@ -43,8 +47,55 @@ pub(super) struct Account {
     next_time: Option<Timestamp>,
     /// Set while runs fail.
     failing: Option<Failing>,
+    /// How far the run is that is at work.
+    progress: Option<RunProgress>,
     /// The run that ended last.
     last: Option<LastRun>,
+    /// How many dead letters there are of each class, as they were counted last: after a run, and once a minute.
+    dead_letters: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct RunProgress {
+    /// Campaigns stored, by this process and by those that the run was taken over from.
+    stored: u64,
+    /// What the platform says that there are; null until it has.
+    reported_total: Option<u64>,
+    /// Campaigns given up on.
+    dead_lettered: u64,
+    /// Requests sent.
+    requests: u64,
+    /// The rate limit that requests wait for; null where none does.
+    waits_for: Option<String>,
+    /// When the next one may be sent; null also where an answer has to come first.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_request_at: Option<Timestamp>,
+    /// Whether the platform fails so much that nothing is sent but a probe now and then.
+    breaker_open: bool,
+    /// Why nothing can be stored; null where it can.
+    database_away: Option<String>,
+}
+
+impl From<Progress> for RunProgress {
+    fn from(now: Progress) -> Self {
+        let quota = now.quota;
+        Self {
+            stored: now.stored_before + now.stored,
+            reported_total: now.reported_total,
+            dead_lettered: now.dead_lettered,
+            requests: now.requests.total,
+            next_request_at: quota.as_ref().and_then(|quota| quota.until).and_then(time_of_day),
+            waits_for: quota.map(|quota| quota.because),
+            breaker_open: now.breaker_open,
+            database_away: now.database_away,
+        }
+    }
+}
+
+/// To the second, so that it stays the same for as long as it is.
+pub(super) fn time_of_day(at: Instant) -> Option<Timestamp> {
+    let wait = SignedDuration::try_from(at.saturating_duration_since(Instant::now())).ok()?;
+    Timestamp::now().checked_add(wait).ok()?.round(Unit::Second).ok()
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -80,7 +131,7 @@ struct LastRun {
 }
 
 impl Account {
-    pub(super) fn new(id: &AccountId, status: &AccountStatus) -> Self {
+    fn new(api: &Api, id: &AccountId, status: &AccountStatus) -> Self {
         let (mut since, mut until, mut because, mut purpose) = (None, None, None, None);
         let state = match &status.state {
             State::Running { since: start, purpose: what } => {
@@ -110,7 +161,9 @@ impl Account {
                 failures: failing.failures,
                 cause: failing.cause.clone(),
             }),
+            progress: api.live.progress(id).map(RunProgress::from),
             last: status.last.as_deref().map(last_run),
+            dead_letters: api.letters.of(id).into_iter().map(|(class, n)| (class.as_str(), n)).collect(),
         }
     }
 }
@@ -154,7 +207,7 @@ fn because_name(because: Because) -> &'static str {
 pub(super) fn find(api: &Api, id: &str) -> Result<Account, Problem> {
     let id = AccountId::from(id);
     match api.accounts.borrow().get(&id) {
-        Some(status) => Ok(Account::new(&id, status)),
+        Some(status) => Ok(Account::new(api, &id, status)),
         None => Err(UnknownAccount(id).into()),
     }
 }
@@ -175,7 +228,12 @@ pub(super) async fn list(
     let after = after.map(AccountId::from);
     let rows = snapshot.iter().filter(|(id, _)| after.as_ref().is_none_or(|after| *id > after));
     let rows: Vec<_> = rows.take(limit as usize + 1).collect();
-    Ok(web::Json(Page::new(rows, limit, |(id, _)| id.to_string(), |(id, status)| Account::new(id, status))))
+    Ok(web::Json(Page::new(
+        rows,
+        limit,
+        |(id, _)| id.to_string(),
+        |(id, status)| Account::new(&api, id, status),
+    )))
 }
 
 /// One account.
