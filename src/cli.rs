@@ -170,6 +170,15 @@ pub struct LogArgs {
     pub log_level: Option<String>,
 }
 
+/// Where the traces go.
+#[derive(Args, Clone, Default)]
+pub struct TraceArgs {
+    /// Collector that gets the traces of the runs, as OTLP over HTTP: its base URL, such as http://127.0.0.1:4318; in a build
+    /// with the feature otlp [env: CAMPAIGN_SYNC_OTLP_ENDPOINT]
+    #[arg(long, value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+}
+
 /// Flags of `run`.
 #[derive(Args, Default)]
 pub struct RunArgs {
@@ -191,6 +200,9 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: LogArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub traces: TraceArgs,
     /// Start over rather than resume a run that was left unfinished
     #[arg(long)]
     pub fresh: bool,
@@ -231,6 +243,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: LogArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub traces: TraceArgs,
     /// Do not apply the database migrations first
     #[arg(long)]
     pub no_migrate: bool,
@@ -303,6 +318,9 @@ pub struct DemoArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: LogArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub traces: TraceArgs,
 }
 
 /// Flags of `migrate`.
