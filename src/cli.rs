@@ -14,7 +14,7 @@ use clap_complete::Shell;
 
 pub use dead_letters::{DeadLettersCommand, DiscardArgs, LetterFilterArgs, ListArgs, ReplayArgs};
 pub use mock_platform::MockPlatformArgs;
-pub use shared::{DatabaseArgs, FileArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs};
+pub use shared::{DatabaseArgs, FileArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs, TraceArgs};
 
 /// Syncs advertising campaigns from a rate-limited platform into PostgreSQL.
 #[derive(Parser)]
@@ -89,6 +89,9 @@ pub struct RunArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: LogArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub traces: TraceArgs,
     /// Start over rather than resume a run that was left unfinished
     #[arg(long)]
     pub fresh: bool,
@@ -129,6 +132,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: LogArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub traces: TraceArgs,
     /// Do not apply the database migrations first
     #[arg(long)]
     pub no_migrate: bool,
@@ -201,6 +207,9 @@ pub struct DemoArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: LogArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub traces: TraceArgs,
 }
 
 /// Flags of `migrate`.

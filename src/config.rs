@@ -16,6 +16,7 @@ mod file;
 mod likeness;
 mod mock_platform;
 mod number;
+mod otlp_endpoint;
 mod plan;
 mod problem;
 mod rate_limit;
@@ -40,7 +41,7 @@ use actors::settings::{BatchLimits, Concurrency};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, RunArgs, RunsArgs};
+use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, RunArgs, RunsArgs, TraceArgs};
 use crate::serve::schedule::Schedule;
 use crate::store::DatabaseUrl;
 
@@ -74,6 +75,8 @@ pub struct RunConfig {
     pub report: ReportFormat,
     /// What standard error gets.
     pub log: LogConfig,
+    /// The base URL of the collector that gets the traces; none: nobody gets any.
+    pub otlp_endpoint: Option<Url>,
     /// Whether to apply the migrations first.
     pub migrate: bool,
 }
@@ -180,6 +183,8 @@ pub struct DemoConfig {
     pub report: ReportFormat,
     /// What standard error gets.
     pub log: LogConfig,
+    /// The base URL of the collector that gets the traces; none: nobody gets any.
+    pub otlp_endpoint: Option<Url>,
 }
 
 /// What `migrate` needs.
@@ -217,6 +222,7 @@ impl RunConfig {
         let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
         let log = log(&mut reader, &args.log);
+        let otlp_endpoint = otlp_endpoint(&mut reader, &args.traces);
         let migrate = !args.no_migrate;
         let config = || {
             Some(Self {
@@ -225,6 +231,7 @@ impl RunConfig {
                 database,
                 report: report?,
                 log: log?,
+                otlp_endpoint,
                 migrate,
             })
         };
@@ -241,6 +248,7 @@ impl CheckConfig {
         let database = database(&mut reader, args.database.database_url.as_deref());
         // Not needed here, but `run` would trip over them.
         let _ = (max_in_flight(&mut reader, None), report(&mut reader, None));
+        let _ = otlp_endpoint(&mut reader, &TraceArgs::default());
         let log = log(&mut reader, &args.log);
         let config = || Some(Self { accounts: accounts?, database, log: log? });
         let config = config();
@@ -255,9 +263,17 @@ impl DemoConfig {
         let concurrency = concurrency(&mut reader, args.concurrency.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
         let log = log_from(&setting::DEMO_LOG_LEVEL, &mut reader, &args.log);
+        let otlp_endpoint = otlp_endpoint(&mut reader, &args.traces);
         let private_directory = reader.private_postgres_directory();
-        let config =
-            || Some(Self { concurrency: concurrency?, private_directory, report: report?, log: log? });
+        let config = || {
+            Some(Self {
+                concurrency: concurrency?,
+                private_directory,
+                report: report?,
+                log: log?,
+                otlp_endpoint,
+            })
+        };
         reader.finish(config())
     }
 }
@@ -312,6 +328,11 @@ fn log_from(level: &setting::Setting, reader: &mut Reader<'_>, args: &LogArgs) -
     let format = reader.optional(&setting::LOG_FORMAT, args.log_format.as_deref(), choice::log_format);
     let level = reader.optional(level, args.log_level.as_deref(), choice::log_level)?;
     Some(LogConfig { format, level })
+}
+
+/// None where there is none, or a wrong one, which is reported.
+fn otlp_endpoint(reader: &mut Reader<'_>, args: &TraceArgs) -> Option<Url> {
+    reader.optional(&setting::OTLP_ENDPOINT, args.otlp_endpoint.as_deref(), otlp_endpoint::usable)
 }
 
 #[cfg(test)]

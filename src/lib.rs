@@ -9,6 +9,7 @@ pub mod estimate;
 pub mod metrics;
 pub mod plan_report;
 pub mod platform;
+pub mod printable;
 pub mod private_postgres;
 pub mod progress;
 pub mod report;

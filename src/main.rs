@@ -1,6 +1,7 @@
 //! The binary: reads the command line, runs one command on one arbiter, and is the only place that ends the
 //! process.
 
+use std::cell::OnceCell;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
@@ -9,13 +10,17 @@ use campaign_sync::cli::{Cli, Command, DeadLettersCommand};
 use campaign_sync::config::{self, Environment, InvalidConfig, LogConfig, LogFormat};
 use campaign_sync::shutdown::{INTERRUPTED, Shutdown};
 use campaign_sync::standard_error::StandardError;
-use campaign_sync::{commands, report, telemetry};
+use campaign_sync::telemetry::{self, Traces};
+use campaign_sync::{commands, report};
 use clap::Parser;
+use url::Url;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
     let Ok(stderr) = StandardError::start() else { return ExitCode::FAILURE };
-    let outcome = actix_rt::System::new().block_on(run(command, &stderr));
+    let traces = OnceCell::new();
+    // When it is over, the system is gone with every task: no span is open any more.
+    let outcome = actix_rt::System::new().block_on(run(command, &stderr, &traces));
     let exit_code = outcome.unwrap_or_else(|error| {
         stderr.line(&format!("campaign-sync: {error:#}"));
         match error.downcast_ref::<InvalidConfig>() {
@@ -23,36 +28,46 @@ fn main() -> ExitCode {
             None => ExitCode::FAILURE,
         }
     });
+    traces.into_inner().into_iter().for_each(Traces::end);
     stderr.flush();
     exit_code
 }
 
-async fn run(command: Command, stderr: &StandardError) -> anyhow::Result<ExitCode> {
+async fn run(
+    command: Command,
+    stderr: &StandardError,
+    traces: &OnceCell<Traces>,
+) -> anyhow::Result<ExitCode> {
     let environment = Environment::of_process();
     let by_terminal = || if io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Json };
     // After the settings are read, whose secrets may be the output of commands: until then a signal ends the program at once.
     // Before anything else is started: whoever stops the program early leaves no server behind.
-    let begin = |log: &LogConfig, default: LogFormat| {
+    let begin_traced = |log: &LogConfig, default: LogFormat, collector: Option<&Url>| {
         let format = log.format.unwrap_or(default);
-        telemetry::start(format, &log.level, stderr)?;
+        if let Some(started) = telemetry::start(format, &log.level, collector, stderr)? {
+            // There is one command.
+            let _ = traces.set(started);
+        }
         Shutdown::listen().context("cannot listen for signals").map(|shutdown| (format, shutdown))
     };
+    let begin = |log: &LogConfig, default: LogFormat| begin_traced(log, default, None);
     let interrupted = || Ok(ExitCode::from(INTERRUPTED));
     match command {
         Command::Demo(args) => {
             let config = config::DemoConfig::load(&args, &environment)?;
             // A demo is for people, whether or not its output is piped.
-            let (format, shutdown) = begin(&config.log, LogFormat::Pretty)?;
+            let (format, shutdown) =
+                begin_traced(&config.log, LogFormat::Pretty, config.otlp_endpoint.as_ref())?;
             commands::demo::run(config, format, stderr.clone(), shutdown).await
         }
         Command::Run(args) => {
             let config = config::RunConfig::load(&args, &environment)?;
-            let (format, shutdown) = begin(&config.log, by_terminal())?;
+            let (format, shutdown) = begin_traced(&config.log, by_terminal(), config.otlp_endpoint.as_ref())?;
             commands::run::run(config, format, stderr.clone(), shutdown).await
         }
         Command::Serve(args) => {
             let config = config::ServeConfig::load(&args, &environment)?;
-            let (_, shutdown) = begin(&config.log, by_terminal())?;
+            let (_, shutdown) = begin_traced(&config.log, by_terminal(), config.otlp_endpoint.as_ref())?;
             commands::serve::run(config, args, shutdown).await
         }
         Command::Plan(args) => {
@@ -82,7 +97,7 @@ async fn run(command: Command, stderr: &StandardError) -> anyhow::Result<ExitCod
         }
         Command::DeadLetters(DeadLettersCommand::Replay(args)) => {
             let config = config::RunConfig::for_replay(&args, &environment)?;
-            let (format, shutdown) = begin(&config.log, by_terminal())?;
+            let (format, shutdown) = begin_traced(&config.log, by_terminal(), config.otlp_endpoint.as_ref())?;
             commands::run::run(config, format, stderr.clone(), shutdown).await
         }
         Command::DeadLetters(DeadLettersCommand::Discard(args)) => {

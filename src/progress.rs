@@ -74,6 +74,8 @@ async fn show_one(
                 stderr.line(&format!("{stored} of {all} stored, {text}"));
             }
             (None, LogFormat::Json) => info!(
+                account = %settings.account,
+                run = now.run.map(tracing::field::display),
                 stored,
                 reported_total = now.reported_total,
                 dead_lettered = now.dead_lettered,

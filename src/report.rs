@@ -119,11 +119,6 @@ pub fn limits_in_words(limits: &[LimitKept]) -> String {
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
 
-/// Text from outside, with its control characters made harmless for a terminal.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 /// To the second, in UTC.
 pub fn time(time: SystemTime) -> String {
     match Timestamp::try_from(time) {

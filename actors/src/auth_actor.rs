@@ -11,7 +11,7 @@ use actix::prelude::*;
 use thiserror::Error;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, info, warn};
 
 use crate::jitter::Jitter;
 use crate::metrics::{self, AccountMetrics};
@@ -21,6 +21,7 @@ use crate::ports::{Platform, PlatformError};
 use crate::rate_limiter::{CoolDown, RateLimiter, acquire_permit};
 use crate::retry_budget::RetryBudget;
 use crate::retry_policy::{Attempts, RetryPolicy, Verdict};
+use crate::spans;
 use crate::supervision::repair;
 
 /// A token is renewed when this share of its life is over, while it still works.
@@ -129,7 +130,7 @@ impl<P: Platform> AuthActor<P> {
         self.login_in_progress = true;
         let (platform, limiter) = (self.platform.clone(), self.limiter.clone());
         let (attempts, jitter) = (Attempts::new(self.retry, self.budget.clone()), self.jitter.clone());
-        let login = log_in(platform, limiter, attempts, jitter).instrument(info_span!("login"));
+        let login = log_in(platform, limiter, attempts, jitter).instrument(spans::login());
         ctx.spawn(login.into_actor(self).map(|outcome, actor, _| actor.conclude(outcome)));
     }
 
@@ -177,11 +178,13 @@ pub(crate) async fn log_in<P: Platform>(
     jitter: Jitter,
 ) -> Result<(Instant, Login), AuthError> {
     loop {
+        let asked = Instant::now();
         let permit = acquire_permit(&limiter, Endpoint::Auth, attempts.made() > 0).await;
         let permit = permit.map_err(|_| AuthError::Stopped)?;
+        let waited = asked.elapsed();
         attempts.go();
         let (begun, probe) = (Instant::now(), permit.is_probe());
-        let error = match platform.login(permit).await {
+        let error = match spans::attempt(Endpoint::Auth, waited, platform.login(permit)).await {
             Ok(login) => return Ok((begun, login)),
             Err(PlatformError::Unauthorized { message }) => return Err(AuthError::Refused(message)),
             Err(error) => error,

@@ -41,6 +41,8 @@ mod stamp_rule;
 
 mod supervision;
 
+mod spans;
+
 mod fleet;
 pub mod metrics;
 pub mod progress;

@@ -5,12 +5,13 @@
 use std::rc::Rc;
 
 use actix::prelude::*;
-use tracing::{Instrument, info_span};
+use tracing::Instrument;
 
-use crate::model::{Page, PageRequest};
+use crate::model::{AccountId, Page, PageRequest};
 use crate::permit::Endpoint;
 use crate::ports::Platform;
 use crate::requester::{RequestError, Requester};
+use crate::spans;
 
 /// Asks for a page.
 #[derive(Clone, Copy, Debug, Message)]
@@ -19,6 +20,7 @@ pub(crate) struct FetchPage(pub(crate) PageRequest);
 
 /// See the module.
 pub(crate) struct PagerActor<P> {
+    pub(crate) account: AccountId,
     pub(crate) platform: Rc<P>,
     pub(crate) requester: Requester,
 }
@@ -35,12 +37,16 @@ impl<P: Platform> Handler<FetchPage> for PagerActor<P> {
 
     fn handle(&mut self, FetchPage(request): FetchPage, _: &mut Context<Self>) -> Self::Result {
         let (platform, requester) = (self.platform.clone(), self.requester.clone());
+        let span = spans::list(&self.account, request.page);
+        let ended = span.clone();
         let fetch = async move {
             let call = async |permit, token: std::sync::Arc<crate::auth_actor::IssuedToken>| {
                 platform.list(permit, &token.access, request).await
             };
-            requester.request(Endpoint::List, call).await.map(|(page, _)| page)
+            let outcome = requester.request(Endpoint::List, call).await;
+            spans::requested(&ended, &outcome);
+            outcome.map(|(page, _)| page)
         };
-        Box::pin(fetch.instrument(info_span!("list", page = request.page)).into_actor(self))
+        Box::pin(fetch.instrument(span).into_actor(self))
     }
 }

@@ -169,3 +169,14 @@ pub enum StoreError {
     #[error("{0}")]
     Broken(String),
 }
+
+impl StoreError {
+    /// The name that metrics and traces use.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            StoreError::Unavailable(_) => "unavailable",
+            StoreError::Refused(_) => "refused",
+            StoreError::Broken(_) => "broken",
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::report::RequestCounts;
 use crate::settings::RateLimit;
@@ -12,6 +13,8 @@ use crate::settings::RateLimit;
 /// A snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
+    /// Which run; none until it has begun.
+    pub run: Option<Uuid>,
     /// Different campaigns listed so far.
     pub distinct: u64,
     /// What the platform says that there are.

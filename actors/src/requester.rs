@@ -2,10 +2,10 @@
 //! While it waits, for whatever, it holds nothing: no permit, no connection.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use actix::prelude::*;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use crate::auth_actor::{AuthError, GetToken, IssuedToken, get_token};
@@ -19,6 +19,7 @@ use crate::rate_limiter::{CoolDown, RateLimiter, acquire_permit};
 use crate::retry_budget::RetryBudget;
 use crate::retry_policy::{Attempts, RetryPolicy, Verdict, longest_wait};
 use crate::settings::MAX_EXPIRED;
+use crate::spans;
 
 /// Whom a request asks for its token and its permit. Cheap to clone.
 #[derive(Clone)]
@@ -63,10 +64,10 @@ impl Requester {
         let mut attempts = Attempts::new(self.retry, self.budget.clone());
         let mut first_failed_at = None;
         loop {
-            let (token, permit) = self.enter(endpoint, attempts.made() > 0).await?;
+            let (token, permit, waited) = self.enter(endpoint, attempts.made() > 0).await?;
             attempts.go();
             let probe = permit.is_probe();
-            let error = match call(permit, token.clone()).await {
+            let error = match spans::attempt(endpoint, waited, call(permit, token.clone())).await {
                 Ok(answer) => return Ok((answer, attempts.made() + 1)),
                 Err(error) => error,
             };
@@ -99,22 +100,24 @@ impl Requester {
     /// First the token, then the permit: a permit that waits for a token would age, and where the limit is one
     /// request, the login could not be sent. A token that expired while the permit was waited for, or
     /// with which another request got a 401, is changed, but not for ever: where every token does, each login would
-    /// only take the next request's place.
+    /// only take the next request's place. Says also how long permits were waited for.
     async fn enter(
         &self,
         endpoint: Endpoint,
         retry: bool,
-    ) -> Result<(Arc<IssuedToken>, Permit), RequestError> {
-        let mut expired = 0;
+    ) -> Result<(Arc<IssuedToken>, Permit, Duration), RequestError> {
+        let (mut expired, mut waited) = (0, Duration::ZERO);
         loop {
             let token = get_token(&self.auth).await.map_err(|error| match error {
                 AuthError::Stopped => RequestError::Stopped,
                 error => RequestError::Auth(error),
             })?;
+            let asked = Instant::now();
             let permit = acquire_permit(&self.limiter, endpoint, retry).await;
             let permit = permit.map_err(|_| RequestError::Stopped)?;
+            waited += asked.elapsed();
             if token.works() || expired == MAX_EXPIRED {
-                return Ok((token, permit));
+                return Ok((token, permit, waited));
             }
             expired += 1;
         }

@@ -10,7 +10,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::{Duration, Instant};
-use tracing::{Instrument, info, info_span};
+use tracing::{Instrument, info};
 
 use crate::auth_actor::{AuthActor, GetToken};
 use crate::closing::{FINISH_PATIENCE, clear_up_letters, finish};
@@ -29,6 +29,7 @@ use crate::report::{AccountReport, CampaignCounts, LimitKept, Problem, ProblemCl
 use crate::requester::Requester;
 use crate::retry_budget::RetryBudget;
 use crate::settings::{PipelineSettings, RateLimit, RestartIntensity};
+use crate::spans;
 use crate::store_actor::Member;
 use crate::supervision::{ActorKind, guard, spawn_child};
 use crate::sync_actor::SyncActor;
@@ -100,9 +101,10 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     };
     drop(turn);
     let run = Arc::new(run);
-    let span = info_span!("run", account = %account, run = %run.id);
+    let span = spans::run(&run);
+    progress.send_modify(|progress| progress.run = Some(run.id));
     if run.resumed {
-        info!(parent: &span, stored_before = run.stored_before, "an unfinished run is resumed");
+        span.in_scope(|| info!(stored_before = run.stored_before, "an unfinished run is resumed"));
     }
     let watched = progress.subscribe();
     let budget = RetryBudget::new(settings.retry_budget);
@@ -117,10 +119,11 @@ pub(crate) async fn run_with<P: Platform, S: Store>(
     let outcome = clear_up_letters(store, &run, outcome).instrument(span.clone()).await;
     let mut report = report(&settings, Some(&run), outcome, &watched.borrow(), duration);
     report.problems.extend(budget.problem());
-    if let Err(cause) = finish(store, &run, &report).instrument(span).await {
+    if let Err(cause) = finish(store, &run, &report).instrument(span.clone()).await {
         let message = format!("the run's report could not be stored: {cause}");
         report.problems.push(Problem { class: ProblemClass::StoreFailed, message });
     }
+    spans::run_ended(&span, report.status);
     in_progress.ended(report)
 }
 
@@ -224,11 +227,17 @@ impl<S: Store> Hiring<'_, S> {
 
         let (budget, progress) = (budget.clone(), progress.clone());
         let requester = Requester { auth, limiter: limiter.clone(), retry, budget, progress, jitter };
-        let pager = PagerActor { platform: platform.clone(), requester: requester.clone() };
+        let account = run.account.clone();
+        let pager =
+            PagerActor { account: account.clone(), platform: platform.clone(), requester: requester.clone() };
         let pager = tasks.keep(guard(ActorKind::Pager, one, supervisor(), pager)).recipient();
 
         let hire = move || {
-            let actor = SyncActor { platform: platform.clone(), requester: requester.clone() };
+            let actor = SyncActor {
+                account: account.clone(),
+                platform: platform.clone(),
+                requester: requester.clone(),
+            };
             let (address, life) = spawn_child(|_| actor);
             (address.recipient(), life)
         };

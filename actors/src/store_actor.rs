@@ -24,12 +24,13 @@ use crate::model::{Batch, CampaignId, DeadLetter, FailureClass, Run, SettledCamp
 use crate::ports::{Disowned, Share, Store, StoreError};
 use crate::progress::ProgressSender;
 use crate::settings::{BatchLimits, DATABASE_PATIENCE};
+use crate::spans;
 use crate::supervision::repair;
 
 use away::Away;
 use later::Later;
 pub(crate) use member::Member;
-use member::{Entry, members, shares};
+use member::{Entry, Part, members, shares};
 pub(crate) use questions::FindSettled;
 use questions::Questions;
 use records::Records;
@@ -137,14 +138,20 @@ impl<S: Store> StoreActor<S> {
     fn commit(&mut self, ctx: &mut Context<Self>) {
         let Some(entries) = &self.committing else { return };
         let (members, shares) = shares(entries);
-        let (store, entries) = (self.store.clone(), entries.len());
+        let (store, batch) = (self.store.clone(), entries.len());
+        let parts: Vec<_> =
+            members.iter().zip(&shares).map(|(member, share)| member.part(share.batch.len())).collect();
         let commit = async move {
             let begun = Instant::now();
             let outcome = store.commit(&shares).await;
-            metrics::batch_ended(entries, begun.elapsed(), &outcome);
-            if outcome.is_ok() {
-                let commit_ms = begun.elapsed().as_millis() as u64;
-                debug!(entries, runs = shares.len(), commit_ms, "batch committed");
+            metrics::batch_ended(batch, begun.elapsed(), &outcome);
+            let commit_ms = begun.elapsed().as_millis() as u64;
+            for (place, Part { run, commit, entries }) in parts.into_iter().enumerate() {
+                if spans::commit_ended(&commit, place, &outcome) {
+                    run.in_scope(|| {
+                        debug!(entries, batch, runs = shares.len(), commit_ms, "batch committed")
+                    });
+                }
             }
             (shares, outcome)
         };

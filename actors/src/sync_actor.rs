@@ -5,13 +5,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use tracing::{Instrument, info_span};
+use tracing::Instrument;
 
 use crate::auth_actor::IssuedToken;
-use crate::model::{Campaign, IdempotencyKey, SyncedCampaign};
+use crate::model::{AccountId, Campaign, IdempotencyKey, SyncedCampaign};
 use crate::permit::{Endpoint, Permit};
 use crate::ports::Platform;
 use crate::requester::{RequestError, Requester};
+use crate::spans;
 
 /// Asks for the sync of one campaign; the reply says also how many requests it took.
 #[derive(Clone, Debug, Message)]
@@ -23,6 +24,7 @@ pub(crate) struct SyncCampaign {
 
 /// See the module.
 pub(crate) struct SyncActor<P> {
+    pub(crate) account: AccountId,
     pub(crate) platform: Rc<P>,
     pub(crate) requester: Requester,
 }
@@ -41,12 +43,15 @@ impl<P: Platform> Handler<SyncCampaign> for SyncActor<P> {
         _: &mut Context<Self>,
     ) -> Self::Result {
         let (platform, requester) = (self.platform.clone(), self.requester.clone());
-        let span = info_span!("sync", campaign = %campaign.id);
+        let span = spans::sync(&self.account, &campaign.id);
+        let ended = span.clone();
         let sync = async move {
             let call = async |permit: Permit, token: Arc<IssuedToken>| {
                 platform.sync(permit, &token.access, &campaign, &key).await
             };
-            requester.request(Endpoint::Sync, call).await
+            let outcome = requester.request(Endpoint::Sync, call).await;
+            spans::requested(&ended, &outcome);
+            outcome
         };
         Box::pin(sync.instrument(span).into_actor(self))
     }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{DatabaseArgs, FileArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs};
+use super::{DatabaseArgs, FileArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs, TraceArgs};
 
 /// What to do with dead letters.
 #[derive(Subcommand)]
@@ -77,6 +77,9 @@ pub struct ReplayArgs {
     #[command(flatten)]
     #[expect(missing_docs, reason = "as above")]
     pub log: LogArgs,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "as above")]
+    pub traces: TraceArgs,
     /// Requests of all accounts together that are under way at once [env: CAMPAIGN_SYNC_MAX_IN_FLIGHT] [default: 256]
     #[arg(long, value_name = "N")]
     pub max_in_flight: Option<String>,

@@ -103,3 +103,12 @@ pub struct LogArgs {
     #[arg(long, value_name = "FILTER")]
     pub log_level: Option<String>,
 }
+
+/// Where the traces go.
+#[derive(Args, Clone, Default)]
+pub struct TraceArgs {
+    /// Collector that gets the traces of the runs, as OTLP over HTTP: its base URL, such as http://127.0.0.1:4318; in a build
+    /// with the feature otlp [env: CAMPAIGN_SYNC_OTLP_ENDPOINT]
+    #[arg(long, value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+}

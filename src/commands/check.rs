@@ -12,8 +12,8 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::config::{AccountConfig, CheckConfig, PlatformConfig};
+use crate::printable::printable;
 use crate::private_postgres::PrivatePostgres;
-use crate::report::printable;
 use crate::store::{DatabaseUrl, PgStore};
 use crate::syncer::client;
 

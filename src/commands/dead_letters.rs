@@ -8,7 +8,8 @@ use comfy_table::{Table, presets};
 pub use discard::run as discard;
 pub use list::run as list;
 
-use crate::report::{printable, time};
+use crate::printable::printable;
+use crate::report::time;
 use crate::store::DeadLetterRow;
 
 /// For people: all but the payload.

@@ -23,6 +23,7 @@ use crate::config::{
     ReportFormat,
 };
 use crate::database::Database;
+use crate::printable::printable;
 use crate::report;
 use crate::serve::schedule::Schedule;
 use crate::shutdown::{INTERRUPTED, Shutdown};
@@ -138,7 +139,7 @@ fn table(rows: &[CampaignRow]) -> Table {
     for row in rows {
         let counts = [row.impressions, row.clicks, row.conversions].map(|count| count.to_string());
         let [impressions, clicks, conversions] = counts;
-        let texts = [&row.id, &row.name, &row.status, &row.budget].map(|text| report::printable(text));
+        let texts = [&row.id, &row.name, &row.status, &row.budget].map(|text| printable(text));
         let [id, name, status, budget] = texts;
         table.add_row([id, name, status, budget, impressions, clicks, conversions]);
     }

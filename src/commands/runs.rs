@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::config::{ReportFormat, RunsConfig};
 use crate::database::{self, Database};
-use crate::report::{printable, time};
+use crate::printable::printable;
+use crate::report::time;
 use crate::store::RunRow;
 
 /// Lists them.

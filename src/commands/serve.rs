@@ -134,6 +134,7 @@ async fn reload(args: &ServeArgs, at_start: &ServeConfig) -> Option<ServeConfig>
         ("max_in_flight", new.max_in_flight != at_start.max_in_flight),
         ("database_url", new.database.url != at_start.database.url),
         ("log_level or log_format", new.log != at_start.log),
+        ("otlp_endpoint", new.otlp_endpoint != at_start.otlp_endpoint),
         ("api_token", token(&new) != token(at_start)),
         ("batch_size or batch_linger", batch_limits(&new.accounts) != batch_limits(&at_start.accounts)),
     ];

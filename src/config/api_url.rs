@@ -4,30 +4,36 @@ use url::{Host, Url};
 
 use super::problem::Refusal;
 
-/// An absolute URL. Plain `http` only to loopback, or where it is allowed. Neither userinfo nor query nor
-/// fragment: none of them would be sent, and they are where secrets slip in.
+/// An absolute URL. Plain `http` only to loopback, or where it is allowed.
 pub(super) fn parse(allow_http: bool) -> impl Fn(&str) -> Result<Url, Refusal> {
     move |text| {
-        // A text that could hold a password or a key is not repeated.
-        let refuse = |allowed: &str| match text.contains(['@', '?', '#']) {
-            true => Refusal::hidden(allowed),
-            false => Refusal::new(allowed),
-        };
-        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-        let url = url.ok_or_else(|| refuse("an absolute URL such as https://ads.example.com/v1"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(refuse("a URL without user or password; those are settings of their own"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(refuse("a URL without query (?) or fragment (#)"));
-        }
+        let url = without_secrets(text, "https://ads.example.com/v1")?;
         if url.scheme() == "http" && !allow_http && !is_loopback(&url) {
-            return Err(refuse(
+            return Err(Refusal::new(
                 "an https URL, unless its host is loopback or http is allowed (--allow-http, allow_http = true)",
             ));
         }
         Ok(url)
     }
+}
+
+/// An absolute URL such as the example. Neither userinfo nor query nor fragment: none of them would be sent, and they are
+/// where secrets slip in.
+pub(super) fn without_secrets(text: &str, example: &str) -> Result<Url, Refusal> {
+    // A text that could hold a password or a key is not repeated.
+    let refuse = |allowed: String| match text.contains(['@', '?', '#']) {
+        true => Refusal::hidden(allowed),
+        false => Refusal::new(allowed),
+    };
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = url.ok_or_else(|| refuse(format!("an absolute URL such as {example}")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refuse("a URL without user or password".to_owned()));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(refuse("a URL without query (?) or fragment (#)".to_owned()));
+    }
+    Ok(url)
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -8,7 +8,7 @@ use super::reader::Reader;
 use super::setting::{self, dead_letters as s};
 use super::{
     DatabaseConfig, LogConfig, PipelineConfig, ReportFormat, RunConfig, accounts, choice, database, log,
-    max_in_flight, number, report, text,
+    max_in_flight, number, otlp_endpoint, report, text,
 };
 use crate::cli::{DiscardArgs, LetterFilterArgs, ListArgs, ReplayArgs};
 
@@ -98,6 +98,7 @@ impl RunConfig {
         let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
         let log = log(&mut reader, &args.log);
+        let otlp_endpoint = otlp_endpoint(&mut reader, &args.traces);
         let migrate = !args.no_migrate;
         let config = || {
             Some(Self {
@@ -106,6 +107,7 @@ impl RunConfig {
                 database,
                 report: report?,
                 log: log?,
+                otlp_endpoint,
                 migrate,
             })
         };

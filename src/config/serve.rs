@@ -4,12 +4,16 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
 use secrecy::SecretString;
+use url::Url;
 
 use super::account::accounts;
 use super::environment::Environment;
 use super::problem::InvalidConfig;
 use super::reader::Reader;
-use super::{AccountConfig, DatabaseConfig, LogConfig, database, log, max_in_flight, report, setting, text};
+use super::{
+    AccountConfig, DatabaseConfig, LogConfig, database, log, max_in_flight, otlp_endpoint, report, setting,
+    text,
+};
 use crate::cli::ServeArgs;
 
 /// What `serve` needs.
@@ -27,6 +31,8 @@ pub struct ServeConfig {
     pub database: DatabaseConfig,
     /// What standard error gets.
     pub log: LogConfig,
+    /// The base URL of the collector that gets the traces; none: nobody gets any.
+    pub otlp_endpoint: Option<Url>,
     /// Whether to apply the migrations first.
     pub migrate: bool,
 }
@@ -44,6 +50,7 @@ impl ServeConfig {
         // Not needed here, but `run` would trip over it.
         let _ = report(&mut reader, None);
         let log = log(&mut reader, &args.log);
+        let otlp_endpoint = otlp_endpoint(&mut reader, &args.traces);
         let migrate = !args.no_migrate;
         let config = || {
             Some(Self {
@@ -53,6 +60,7 @@ impl ServeConfig {
                 api_token,
                 database,
                 log: log?,
+                otlp_endpoint,
                 migrate,
             })
         };

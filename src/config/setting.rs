@@ -4,7 +4,7 @@
 //! environment and the configuration file, its JSON Schema included.
 
 use super::problem::Refusal;
-use super::{api_url, bounded, choice, rate_limit, retry, text};
+use super::{api_url, bounded, choice, otlp_endpoint, rate_limit, retry, text};
 
 /// A setting that can be shown.
 #[derive(Debug)]
@@ -175,11 +175,18 @@ pub(crate) const LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), S
     Form::Text,
     |text| choice::log_level(text).map(drop),
 );
+/// Judged here as if any build could use it: not every command does.
+pub(crate) const OTLP_ENDPOINT: Setting = setting(
+    "--otlp-endpoint",
+    Some("CAMPAIGN_SYNC_OTLP_ENDPOINT"),
+    None,
+)
+.in_file("otlp_endpoint", Of::Process, Form::Text, |text| otlp_endpoint::parse(text).map(drop));
 /// A demo's failures are what it is about; its progress shows them well enough.
 pub(crate) const DEMO_LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("warn"));
 
 /// All that can stand in the environment or in the configuration file and be shown.
-pub(crate) static SETTINGS: [&Setting; 22] = [
+pub(crate) static SETTINGS: [&Setting; 23] = [
     &API_URL,
     &EMAIL,
     &ALLOW_HTTP,
@@ -202,6 +209,7 @@ pub(crate) static SETTINGS: [&Setting; 22] = [
     &REPORT,
     &LOG_FORMAT,
     &LOG_LEVEL,
+    &OTLP_ENDPOINT,
 ];
 
 /// Never a flag: flags show in process lists.

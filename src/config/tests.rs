@@ -8,6 +8,7 @@ mod plan;
 mod schema;
 mod secrets;
 mod serve;
+mod traces;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -365,6 +366,7 @@ fn other_commands_check_only_what_concerns_them() {
         private_directory,
         report: ReportFormat::Json,
         log,
+        otlp_endpoint: None,
     };
     assert_eq!(DemoConfig::load(&args, &environment), Ok(wanted));
     let Command::Migrate(args) = command("migrate --database-url host=db") else { panic!() };

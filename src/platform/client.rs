@@ -18,7 +18,7 @@ const AFTER_ANY_DEADLINE: Duration = Duration::from_secs(3600);
 /// Open connections, whoever's: one that has become idle serves the next request to its host, of whatever account. They
 /// belong to the arbiter that they are used on; a clone shares them.
 #[derive(Clone)]
-pub struct Connections(pub(super) Client);
+pub struct Connections(pub(crate) Client);
 
 impl Connections {
     /// For so many requests at once. Without TLS, nothing but http can be reached.

@@ -12,8 +12,7 @@ use awc::http::header::{
 use awc::http::{Method, StatusCode};
 use awc::{Client, ClientRequest};
 use tokio::time::{Instant, timeout_at};
-use tracing::field::Empty;
-use tracing::{Instrument, Span, debug};
+use tracing::{Span, debug};
 
 use super::endpoints::Target;
 use super::quota_signals::quota_signals;
@@ -62,7 +61,7 @@ impl Exchange {
         self
     }
 
-    /// Sends the request and reads its answer with `parse`, in a span of its own.
+    /// Sends the request and reads its answer with `parse`.
     pub(super) async fn send<T>(
         self,
         permit: Permit,
@@ -70,19 +69,15 @@ impl Exchange {
         limit: usize,
         parse: impl FnOnce(&[u8]) -> Result<T, String>,
     ) -> Result<T, PlatformError> {
-        let span = tracing::info_span!("request", request = %self.what, status = Empty);
-        async move {
-            let started = Instant::now();
-            let outcome = self.attempt(permit, body, limit, parse).await;
-            let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            match &outcome {
-                Ok(_) => debug!(elapsed_ms, "answered"),
-                Err(error) => debug!(elapsed_ms, %error, "failed"),
-            }
-            outcome
+        let what = self.what.clone();
+        let started = Instant::now();
+        let outcome = self.attempt(permit, body, limit, parse).await;
+        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match &outcome {
+            Ok(_) => debug!(request = what, elapsed_ms, "answered"),
+            Err(error) => debug!(request = what, elapsed_ms, %error, "failed"),
         }
-        .instrument(span)
-        .await
+        outcome
     }
 
     async fn attempt<T>(
@@ -119,7 +114,8 @@ impl Exchange {
         };
 
         let status = response.status();
-        Span::current().record("status", status.as_u16());
+        // Of the pipeline, for the trace.
+        Span::current().record("http_status", i64::from(status.as_u16()));
         permit.heard(quota_signals(response.headers()));
         // Read also where nobody wants it: an unread body costs the connection.
         let body = timeout_at(deadline, response.body().limit(limit)).await;

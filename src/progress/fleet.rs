@@ -133,7 +133,7 @@ impl Total {
 fn describe(Watched { settings, .. }: &Watched, now: &Progress) -> String {
     let all = now.reported_total.map_or_else(|| "?".to_owned(), |total| total.to_string());
     let stored = now.stored_before + now.stored;
-    let account = crate::report::printable(settings.account.as_str());
+    let account = crate::printable::printable(settings.account.as_str());
     format!("{account}: {stored} of {all}, {}", waiting_for(now))
 }
 

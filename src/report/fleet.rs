@@ -5,7 +5,7 @@ use std::time::Duration;
 use actors::report::{AccountReport, Status};
 use comfy_table::{Table, presets};
 
-use super::printable;
+use crate::printable::printable;
 
 /// A cause is cut here: the whole is in the JSON report, in the log and in `sync_runs`.
 const CAUSE_CHARS: usize = 100;

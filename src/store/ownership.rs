@@ -203,7 +203,7 @@ impl Ownership {
             !locks.is_at_work(run) || locks.held.get(&run.account) == Some(&Some(run.epoch))
         };
         if !is_held.await {
-            warn!(account = %run.account, "the connection that held the account was lost");
+            warn!(account = %run.account, run = %run.id, "the connection that held the account was lost");
             if let Some(held) =
                 within_limit(sessions, doing, self.try_take(&run.account, sessions, doing)).await?
             {

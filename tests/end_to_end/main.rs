@@ -1,11 +1,13 @@
 //! The real binary, with real HTTP against the mock platform and real rows in a real PostgreSQL.
 
+mod collector;
 mod commands;
 mod completeness;
 mod configuration_file;
 mod dead_letters;
 mod kills;
 mod listing_platform;
+mod logs;
 mod main_job;
 mod many_accounts;
 #[cfg(target_os = "linux")]
@@ -22,3 +24,4 @@ mod serving;
 mod signals;
 mod stopping;
 mod support;
+mod traces;

@@ -47,12 +47,7 @@ pub(crate) fn restarted(actor: ActorKind) {
 
 /// The database was asked to commit so many entries, and this came of it after so long.
 pub(crate) fn batch_ended(entries: usize, took: Duration, outcome: &Result<Vec<Disowned>, StoreError>) {
-    let word = match outcome {
-        Ok(_) => "committed",
-        Err(StoreError::Unavailable(_)) => "unavailable",
-        Err(StoreError::Refused(_)) => "refused",
-        Err(StoreError::Broken(_)) => "broken",
-    };
+    let word = outcome.as_ref().map_or_else(StoreError::kind, |_| "committed");
     COMMIT_DURATION.histogram([word.into()]).record(took.as_secs_f64());
     if outcome.is_ok() {
         BATCH_ENTRIES.histogram([]).record(entries as f64);

@@ -1,5 +1,7 @@
 //! What the pipeline makes of what it is told.
 
+use tracing::field::display;
+
 use super::*;
 
 impl Handler<Stop> for Pipeline {
@@ -77,7 +79,13 @@ impl Handler<SyncActorExited> for Pipeline {
     fn handle(&mut self, SyncActorExited { slot, panic }: SyncActorExited, ctx: &mut Context<Self>) {
         let cause = panic.unwrap_or_else(|| "it ended without a reason".to_owned());
         self.slots[slot].worker = None;
-        match self.slots[slot].end.take() {
+        let end = self.slots[slot].end.take();
+        let lease = match &end {
+            Some(HalfKnownEnd::ReplyLost(lease)) => Some(lease),
+            _ => self.slots[slot].lease.as_ref(),
+        };
+        let campaign = lease.map(|lease| display(lease.campaign.id.clone()));
+        match end {
             Some(HalfKnownEnd::ReplyLost(lease)) => self.recover(lease, &cause),
             _ if self.slots[slot].lease.is_some() => {
                 self.slots[slot].end = Some(HalfKnownEnd::Panicked(cause.clone()));
@@ -91,7 +99,7 @@ impl Handler<SyncActorExited> for Pipeline {
             Some(backoff) => {
                 self.restarts.sync += 1;
                 metrics::restarted(ActorKind::Sync);
-                warn!(actor = %ActorKind::Sync, slot, %cause, "an actor panicked and is replaced");
+                warn!(actor = %ActorKind::Sync, slot, campaign, %cause, "an actor panicked and is replaced");
                 ctx.run_later(backoff, move |pipeline, ctx| {
                     pipeline.hire(slot, ctx);
                     pipeline.pump(ctx);

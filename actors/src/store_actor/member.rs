@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tracing::Span;
+
 use super::*;
 use crate::progress::Progress;
 
@@ -14,16 +16,26 @@ pub(crate) struct Member {
     alarm: Recipient<StoreBroke>,
     progress: Arc<ProgressSender>,
     broke: AtomicBool,
+    span: Span,
 }
 
 impl Member {
+    /// To be made in the run's span.
     pub(crate) fn new(
         run: Arc<Run>,
         acknowledge: Recipient<BatchCommitted>,
         alarm: Recipient<StoreBroke>,
         progress: Arc<ProgressSender>,
     ) -> Arc<Self> {
-        Arc::new(Self { run, acknowledge, alarm, progress, broke: AtomicBool::new(false) })
+        let (broke, span) = (AtomicBool::new(false), Span::current());
+        Arc::new(Self { run, acknowledge, alarm, progress, broke, span })
+    }
+
+    /// Of a transaction that begins now.
+    pub(super) fn part(&self, entries: usize) -> Part {
+        let run = self.span.clone();
+        let commit = spans::commit(&run, &self.run.account, entries);
+        Part { run, commit, entries }
     }
 
     /// Nobody waits any more for what it had to store: its run has ended, or is about to.
@@ -53,6 +65,13 @@ impl Member {
             self.progress.send_modify(|progress| progress.database_away = away);
         }
     }
+}
+
+/// A run's part of a transaction, for the log and the trace of each.
+pub(super) struct Part {
+    pub(super) run: Span,
+    pub(super) commit: Span,
+    pub(super) entries: usize,
 }
 
 /// Something of a run that is to be stored.

@@ -28,6 +28,7 @@ fn every_key_reaches_its_setting() {
         report = "json"
         log_format = "json"
         log_level = "debug"
+        otlp_endpoint = "http://collector:4318"
     "#;
     let config = run_file(text, "", &[("P", "hunter3"), ("D", "host=db")]).unwrap();
     let AccountConfig { platform, pipeline, schedule } = only(&config.accounts);
@@ -54,6 +55,7 @@ fn every_key_reaches_its_setting() {
     assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
     assert_eq!((config.report, config.max_in_flight.get()), (ReportFormat::Json, 17));
     assert_eq!(config.log, LogConfig { format: Some(LogFormat::Json), level: "debug".to_owned() });
+    assert_eq!(config.otlp_endpoint.unwrap().as_str(), "http://collector:4318/");
     let keys = setting::SETTINGS.iter().filter_map(|setting| Some(setting.in_file.as_ref()?.key));
     for key in keys.chain(setting::SECRETS.iter().map(|secret| secret.key)) {
         assert!(text.contains(&format!("        {key} = ")), "{key} is not tried here");

@@ -8,7 +8,7 @@ use url::form_urlencoded::byte_serialize;
 
 use super::chart::chart;
 use super::standing::{Condition, Standing};
-use crate::report::printable;
+use crate::printable::printable;
 use crate::serve::live::Hour;
 use crate::serve::scheduler::{AccountStatus, Ended};
 

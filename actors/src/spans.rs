@@ -1,0 +1,98 @@
+//! The spans of a run: what the lines of a log and the traces know of each step. All are made here, so that everything has
+//! one name everywhere: `account`, `run`, `campaign`.
+//!
+//! ```text
+//! run --- login --- request       a request for each attempt
+//!     `-- list ---- request
+//!     `-- sync ---- request
+//!     `-- commit                  the run's share of a transaction
+//! ```
+//!
+//! Those that lend their ids to lines have the level of errors, so that no line lacks them, whatever the log's level is. The
+//! others are for traces, and cost nothing where neither a trace nor the level `debug` asks for them. None has more of what
+//! a platform says than an id and a status. Numbers are signed: traces know no others.
+
+use std::time::Duration;
+
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug_span, error_span, record_all};
+
+use crate::model::{AccountId, CampaignId, Run};
+use crate::permit::Endpoint;
+use crate::ports::{Disowned, PlatformError, StoreError};
+use crate::report::Status;
+use crate::requester::RequestError;
+
+/// The root of a trace, whatever started the run.
+pub(crate) fn run(run: &Run) -> Span {
+    let replay = run.replay.is_some();
+    error_span!(parent: None, "run", account = %run.account, run = %run.id, replay, status = Empty)
+}
+
+pub(crate) fn run_ended(span: &Span, status: Status) {
+    span.record("status", status.as_str());
+}
+
+pub(crate) fn login() -> Span {
+    error_span!("login")
+}
+
+pub(crate) fn list(account: &AccountId, page: u32) -> Span {
+    error_span!("list", %account, page = i64::from(page), attempts = Empty, outcome = Empty, failure = Empty)
+}
+
+pub(crate) fn sync(account: &AccountId, campaign: &CampaignId) -> Span {
+    error_span!("sync", %account, %campaign, attempts = Empty, outcome = Empty, failure = Empty)
+}
+
+/// How a sync or a page went, over all of its attempts.
+pub(crate) fn requested<T>(span: &Span, outcome: &Result<(T, u32), RequestError>) {
+    match outcome {
+        Ok((_, attempts)) => record_all!(span, attempts = i64::from(*attempts), outcome = "succeeded"),
+        Err(RequestError::GaveUp(cause)) => {
+            let failure = cause.class.as_str();
+            record_all!(span, attempts = i64::from(cause.attempts), outcome = "given_up", failure = failure)
+        }
+        Err(RequestError::Auth(_)) => record_all!(span, outcome = "no_token", failure = "no_token"),
+        Err(RequestError::Stopped) => record_all!(span, outcome = "stopped"),
+    }
+}
+
+/// Makes one attempt in a span of its own, in which the platform's client records the status of the answer.
+pub(crate) async fn attempt<T>(
+    endpoint: Endpoint,
+    permit_wait: Duration,
+    call: impl Future<Output = Result<T, PlatformError>>,
+) -> Result<T, PlatformError> {
+    let span = debug_span!(
+        "request",
+        endpoint = endpoint.as_str(),
+        permit_wait_ms = permit_wait.as_millis() as i64,
+        http_status = Empty,
+        failure = Empty
+    );
+    let outcome = call.instrument(span.clone()).await;
+    if let Err(error) = &outcome {
+        span.record("failure", error.class().as_str());
+    }
+    outcome
+}
+
+/// The run's part of a transaction, so many entries.
+pub(crate) fn commit(run: &Span, account: &AccountId, entries: usize) -> Span {
+    debug_span!(parent: run, "commit", %account, entries = entries as i64, outcome = Empty, failure = Empty)
+}
+
+/// What became of the part of the run that is at this place of the transaction: whether it is committed.
+pub(crate) fn commit_ended(span: &Span, place: usize, outcome: &Result<Vec<Disowned>, StoreError>) -> bool {
+    let failure = match outcome {
+        Ok(disowned) if disowned.iter().any(|one| one.index == place) => "disowned",
+        Ok(_) => {
+            span.record("outcome", "committed");
+            return true;
+        }
+        Err(error) => error.kind(),
+    };
+    record_all!(span, outcome = "failed", failure = failure);
+    false
+}
