@@ -110,9 +110,13 @@ mod tests {
 
     use super::*;
 
-    fn progress(requests: u64, limits: &[(&str, usize)]) -> Progress {
-        let kept = |(limit, used): &(&str, usize)| {
-            let limit: RateLimit = limit.parse().expect("valid");
+    const SECOND: Duration = Duration::from_secs(1);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    /// Limits with what is used of them.
+    fn progress(requests: u64, limits: &[(u32, Duration, usize)]) -> Progress {
+        let kept = |(allowed, window, used): &(u32, Duration, usize)| {
+            let limit = RateLimit::new(*allowed, *window).expect("valid");
             LimitInUse { limit, source: LimitSource::Configured, used: *used }
         };
         let mut progress = Progress { limits: limits.iter().map(kept).collect(), ..Progress::default() };
@@ -145,9 +149,9 @@ mod tests {
     #[test]
     fn under_a_limit_by_the_second_it_is_the_requests_of_each_minute() {
         let mut watch = Watch::new();
-        watch.look(5, Some(&progress(600, &[("40/1s", 1)])), true);
-        watch.look(30, Some(&progress(1_200, &[("40/1s", 40)])), true);
-        watch.look(61, Some(&progress(1_800, &[("40/1s", 1)])), true);
+        watch.look(5, Some(&progress(600, &[(40, SECOND, 1)])), true);
+        watch.look(30, Some(&progress(1_200, &[(40, SECOND, 40)])), true);
+        watch.look(61, Some(&progress(1_800, &[(40, SECOND, 1)])), true);
         assert_eq!(watch.last(70), [25, 50, 0]);
         assert_eq!(watch.last(130), [0, 25, 50]);
     }
@@ -155,31 +159,31 @@ mod tests {
     #[test]
     fn requests_of_the_next_run_are_counted_from_nothing_and_those_of_a_run_that_ended_are_not_lost() {
         let mut watch = Watch::new();
-        watch.look(5, Some(&progress(600, &[("40/1s", 1)])), true);
-        watch.look(10, Some(&progress(1_200, &[("40/1s", 1)])), false);
+        watch.look(5, Some(&progress(600, &[(40, SECOND, 1)])), true);
+        watch.look(10, Some(&progress(1_200, &[(40, SECOND, 1)])), false);
         watch.usage.run_begins();
-        watch.look(15, Some(&progress(240, &[("40/1s", 1)])), true);
+        watch.look(15, Some(&progress(240, &[(40, SECOND, 1)])), true);
         assert_eq!(watch.last(20), [60]);
     }
 
     #[test]
     fn under_a_limit_by_the_day_it_is_what_counts_in_its_window_for_as_long_as_that_is() {
         let mut watch = Watch::new();
-        watch.look(5, Some(&progress(500, &[("1000/1d", 500)])), false);
+        watch.look(5, Some(&progress(500, &[(1_000, DAY, 500)])), false);
         for minute in 1..=1_500 {
-            watch.look(minute * 60, Some(&progress(500, &[("1000/1d", 500)])), false);
+            watch.look(minute * 60, Some(&progress(500, &[(1_000, DAY, 500)])), false);
         }
         assert_eq!(watch.last(1_500 * 60), [0; HOUR]);
         let mut watch = Watch::new();
-        watch.look(5, Some(&progress(500, &[("1000/1d", 500)])), true);
-        watch.look(3_600 * 30, Some(&progress(500, &[("1000/1d", 250)])), true);
+        watch.look(5, Some(&progress(500, &[(1_000, DAY, 500)])), true);
+        watch.look(3_600 * 30, Some(&progress(500, &[(1_000, DAY, 250)])), true);
         assert_eq!(watch.last(3_600 * 30), [25, 0]);
     }
 
     #[test]
     fn of_several_limits_it_is_the_one_that_is_used_most() {
         let mut watch = Watch::new();
-        watch.look(5, Some(&progress(30, &[("10/1s", 3), ("60/60s", 30), ("1000/1d", 100)])), true);
+        watch.look(5, Some(&progress(30, &[(10, SECOND, 3), (60, MINUTE, 30), (1_000, DAY, 100)])), true);
         assert_eq!(watch.last(5), [50]);
     }
 
@@ -193,15 +197,15 @@ mod tests {
     #[test]
     fn what_is_older_than_an_hour_is_gone_and_a_clock_that_was_set_back_loses_nothing() {
         let mut watch = Watch::new();
-        watch.look(0, Some(&progress(2_400, &[("40/1s", 1)])), true);
+        watch.look(0, Some(&progress(2_400, &[(40, SECOND, 1)])), true);
         assert_eq!(watch.last(59 * 60), {
             let mut hour = [0; HOUR];
             hour[HOUR - 1] = 100;
             hour
         });
-        watch.look(60 * 60, Some(&progress(2_400, &[("40/1s", 1)])), true);
+        watch.look(60 * 60, Some(&progress(2_400, &[(40, SECOND, 1)])), true);
         assert_eq!(watch.last(60 * 60), [0; HOUR]);
-        watch.look(10, Some(&progress(3_600, &[("40/1s", 1)])), true);
+        watch.look(10, Some(&progress(3_600, &[(40, SECOND, 1)])), true);
         assert_eq!(watch.last(60 * 60), [50, 0]);
         watch.look(60 * 60 * 24, None, false);
         assert_eq!(watch.last(60 * 60 * 24), [0; HOUR]);
