@@ -1,5 +1,6 @@
 //! Logs, on standard error only: pretty for people, JSON for machines; and, of a build with the feature `otlp`, traces of
-//! the runs for a collector. Both are made of the same spans; what a log's level leaves out can be in a trace.
+//! the runs for a collector. Both are made of the same spans; what a log's level leaves out can be in a trace. So each has a
+//! filter of its own, and nobody may ask `enabled!` or `span_enabled!`: with two filters, the answer spoils the next line.
 
 #[cfg(feature = "otlp")]
 mod collector;

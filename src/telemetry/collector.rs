@@ -70,7 +70,7 @@ impl HttpClient for Collector {
 }
 
 async fn serve(connections: &Connections, collector: &str, mut jobs: mpsc::Receiver<Job>) {
-    let mut complained_at: Option<Instant> = None;
+    let mut complaints = Complaints::default();
     while let Some(Job { request, reply }) = jobs.recv().await {
         let answer = match timeout(REQUEST_LIMIT, send(connections, request)).await {
             Ok(answer) => answer,
@@ -81,16 +81,13 @@ async fn serve(connections: &Connections, collector: &str, mut jobs: mpsc::Recei
             Ok(answer) => Some(format!("it answered {}", answer.status())),
             Err(error) => Some(error.to_string()),
         };
-        match (failure, complained_at) {
-            (Some(cause), at) if at.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL) => {
+        match complaints.worth_saying(failure.is_some()) {
+            Some(Change::Fails) => {
+                let cause = failure.unwrap_or_default();
                 warn!(collector, cause, "the collector does not take the traces: what it misses is lost");
-                complained_at = Some(Instant::now());
             }
-            (None, Some(_)) => {
-                info!(collector, "the collector takes the traces again");
-                complained_at = None;
-            }
-            _ => {}
+            Some(Change::Recovered) => info!(collector, "the collector takes the traces again"),
+            None => {}
         }
         // An exporter that has given up needs no answer.
         let _ = reply.send(answer);
@@ -109,4 +106,57 @@ async fn send(connections: &Connections, request: Request<Bytes>) -> Result<Resp
     let status: StatusCode = answer.status();
     let body = answer.body().limit(MAX_ANSWER_BYTES).await?;
     Ok(Response::builder().status(status.as_u16()).body(body)?)
+}
+
+/// What has been said of the collector: that it fails once in a while, and then that it does no more.
+#[derive(Default)]
+struct Complaints {
+    last: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Fails,
+    Recovered,
+}
+
+impl Complaints {
+    fn worth_saying(&mut self, has_failed: bool) -> Option<Change> {
+        if !has_failed {
+            return self.last.take().map(|_| Change::Recovered);
+        }
+        if self.last.is_some_and(|last| last.elapsed() < COMPLAINT_INTERVAL) {
+            return None;
+        }
+        self.last = Some(Instant::now());
+        Some(Change::Fails)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actors::testing::in_virtual_time;
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[test]
+    fn a_collector_that_fails_is_complained_about_once_in_five_minutes_and_praised_once() {
+        in_virtual_time(async {
+            let mut complaints = Complaints::default();
+            assert_eq!(complaints.worth_saying(false), None);
+            for _ in 0..2 {
+                assert_eq!(complaints.worth_saying(true), Some(Change::Fails));
+                for _ in 0..4 {
+                    advance(COMPLAINT_INTERVAL / 5).await;
+                    assert_eq!(complaints.worth_saying(true), None);
+                }
+                advance(COMPLAINT_INTERVAL / 5).await;
+            }
+            assert_eq!(complaints.worth_saying(true), Some(Change::Fails));
+            assert_eq!(complaints.worth_saying(false), Some(Change::Recovered));
+            assert_eq!(complaints.worth_saying(false), None);
+            assert_eq!(complaints.worth_saying(true), Some(Change::Fails), "another time");
+        });
+    }
 }

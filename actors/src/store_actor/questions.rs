@@ -2,6 +2,7 @@
 //! value until it is answered, so a panic asks it again.
 
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use super::*;
 
@@ -42,7 +43,9 @@ impl<S: Store> StoreActor<S> {
             let (number, store) = (self.questions.next, self.store.clone());
             let (FindSettled { member, ids }, since) = (question.question.clone(), question.asked_at);
             self.questions.asked.push((number, question));
+            let span = member.span();
             let find = async move { patiently(since, async || store.settled(&member.run, &ids).await).await };
+            let find = find.instrument(span);
             ctx.spawn(find.into_actor(self).map(move |answer, actor, ctx| actor.answer(number, answer, ctx)));
         }
     }
