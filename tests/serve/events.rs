@@ -54,6 +54,7 @@ impl Events {
 
 #[derive(Debug, Deserialize)]
 struct Rows {
+    all: bool,
     rows: BTreeMap<String, String>,
     removed: Vec<String>,
     counts: BTreeMap<String, usize>,
@@ -120,10 +121,12 @@ fn subscribers_are_bounded_and_who_leaves_makes_room() {
 fn who_follows_one_account_hears_of_no_other_and_of_its_end() {
     serving(None, vec![], async |serving| {
         let mut events = Events::at(&serving, "/events?account=b").await;
-        assert_eq!(events.next().await.unwrap(), (owned(&["b"]), vec![]));
+        let rows = events.next_rows().await.unwrap();
+        assert_eq!((rows.rows.into_keys().collect::<Vec<_>>(), rows.all), (owned(&["b"]), true));
         pause(&serving, "a").await;
         pause(&serving, "b").await;
         let rows = events.next_rows().await.unwrap();
+        assert!(!rows.all);
         assert_eq!(rows.rows.keys().collect::<Vec<_>>(), ["b"]);
         assert!(rows.rows["b"].contains("<strong>paused</strong>"), "{rows:?}");
         assert_eq!((rows.counts["paused"], rows.counts["idle"]), (2, 1));

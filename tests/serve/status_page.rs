@@ -67,6 +67,11 @@ fn the_page_stays_current_without_a_reload_and_the_focus_where_it_is() {
         serving.scheduler.send(Configure(["b", "bb", "c"].map(plan).to_vec())).await.unwrap();
         browser.until(&format!("String({IDS}) === 'b,bb,c'")).await;
         assert_eq!(browser.see("document.activeElement.textContent").await, "b");
+        // As the stream begins again after it was cut off: what is not in it went in the meantime.
+        browser
+            .see("take({ all: true, rows: { b: rows.get('b').row.outerHTML }, removed: [], counts: {} })")
+            .await;
+        assert_eq!(browser.see(IDS).await, json!(["b"]));
         assert_eq!(browser.see("window.notReloaded").await, true);
         assert_eq!(browser.complaints().await, json!([]));
         browser.close().await;

@@ -48,7 +48,7 @@ function update(shown, next) {
   shown.cells = cells;
 }
 
-function take({ rows: changed, removed, counts }) {
+function take({ all, rows: changed, removed, counts }) {
   const only = table.dataset.only;
   const addsRows = only === undefined && "whole" in table.dataset;
   for (const [id, html] of Object.entries(changed)) {
@@ -59,14 +59,15 @@ function take({ rows: changed, removed, counts }) {
     else if (addsRows) insert(id, next);
     if (only !== undefined && shown && shown.row.dataset.version !== version) refreshDetails();
   }
-  for (const id of removed) {
+  const gone = all ? [...rows.keys()].filter((id) => !Object.hasOwn(changed, id)) : removed;
+  for (const id of gone) {
     rows.get(id)?.row.remove();
     rows.delete(id);
     if (only !== undefined) say(connection, "This account is not in the configuration any more.");
   }
   for (const choice of document.querySelectorAll("[data-state]")) {
-    const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
-    choice.querySelector(".total").textContent = choice.dataset.state ? counts[choice.dataset.state] : all;
+    const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    choice.querySelector(".total").textContent = choice.dataset.state ? counts[choice.dataset.state] : total;
   }
   narrow();
   showTimes();

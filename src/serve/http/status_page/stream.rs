@@ -33,6 +33,8 @@ pub(super) struct Whose {
 /// The data of an event `rows`.
 #[derive(Serialize)]
 struct Changed<'a> {
+    /// Whether these are all rows: what else is shown is from before a connection was lost.
+    all: bool,
     /// As HTML, by the account's id.
     rows: BTreeMap<&'a AccountId, &'a str>,
     /// Ids of accounts that are not there any more.
@@ -103,5 +105,5 @@ fn changes(before: Option<Rows>, now: &Rows, account: Option<&AccountId>) -> Opt
         return None;
     }
     let counts = Condition::ALL.map(Condition::name).into_iter().zip(counts(now)).collect();
-    serde_json::to_string(&Changed { rows, removed, counts }).ok()
+    serde_json::to_string(&Changed { all: is_first, rows, removed, counts }).ok()
 }
