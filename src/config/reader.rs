@@ -130,10 +130,15 @@ impl<'a> Reader<'a> {
     }
 
     /// The configuration that was built, unless anything was wrong.
-    pub(super) fn finish<T>(self, config: Option<T>) -> Result<T, InvalidConfig> {
+    pub(super) fn finish<T>(mut self, config: Option<T>) -> Result<T, InvalidConfig> {
         match config {
             Some(config) if self.problems.is_empty() => Ok(config),
-            _ => Err(InvalidConfig(self.problems)),
+            _ => {
+                // Each account reads a flag anew.
+                let mut told = HashSet::new();
+                self.problems.retain(|problem| told.insert(problem.to_string()));
+                Err(InvalidConfig(self.problems))
+            }
         }
     }
 

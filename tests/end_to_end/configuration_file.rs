@@ -152,6 +152,17 @@ fn completions_are_a_script_of_the_shell_that_knows_each_command_and_flag() {
     fs::write(&script, outcome(bare(&["completions", "bash"])).1).expect("writable");
     let checked = Command::new("bash").arg("-n").arg(&script).status().expect("bash is there");
     assert!(checked.success());
+    let complete = |words: &str, before: &str, word: &str| {
+        let script = script.display();
+        let asked = format!(
+            "source {script}; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
+             _campaign__sync campaign-sync '{word}' {before}; echo ${{COMPREPLY[@]}}"
+        );
+        let completed = Command::new("bash").arg("-c").arg(asked).output().expect("bash is there");
+        String::from_utf8_lossy(&completed.stdout).trim().to_owned()
+    };
+    assert_eq!(complete("campaign-sync dead-letters re", "dead-letters", "re"), "replay");
+    assert_eq!(complete("campaign-sync run --rep", "run", "--rep"), "--report");
     let (code, _, stderr) = outcome(bare(&["completions", "cmd"]));
     assert!(code == 2 && stderr.contains("possible values: bash"), "{stderr}");
 }

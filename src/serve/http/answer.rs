@@ -91,7 +91,7 @@ pub(super) fn bad_request<E: ResponseError + 'static>(error: &E) -> Error {
         StatusCode::PAYLOAD_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
         _ => StatusCode::BAD_REQUEST,
     };
-    Problem::new(status, error.to_string()).into()
+    Problem::new(status, format!("{error}; /api/openapi.json says what is understood")).into()
 }
 
 pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {

@@ -38,7 +38,7 @@ impl Handler<Configure> for Scheduler {
             }
         }
         let Changes { added, removed, changed } = &changes;
-        info!(added = added.len(), removed = removed.len(), changed = changed.len(), "accounts configured");
+        debug!(added = added.len(), removed = removed.len(), changed = changed.len(), "accounts configured");
         self.publish_all();
         self.turn(ctx);
         changes

@@ -81,7 +81,7 @@ fn account_names_some_of_the_files_and_none_names_all() {
         of("--account acne --account zoo", &[("CAMPAIGN_SYNC_ACCOUNT", "other")]).unwrap_err(),
         [r#"--account must be an account of c.toml (the nearest is acme), not "acne" (flag --account)"#]
     );
-    assert_eq!(of("", &[("CAMPAIGN_SYNC_ACCOUNT", "acme,,")]).unwrap_err().len(), 2);
+    assert_eq!(of("", &[("CAMPAIGN_SYNC_ACCOUNT", "acme,,")]).unwrap_err().len(), 1);
 }
 
 #[test]
@@ -164,5 +164,15 @@ fn what_an_account_lacks_is_named_with_the_account_and_its_place() {
     assert!(
         problems[4].starts_with("password of account b is missing: ")
             && problems[4].ends_with("(c.toml line 4, column 1)")
+    );
+}
+
+#[test]
+fn a_flag_that_is_wrong_is_said_once_however_many_accounts_read_it() {
+    let file = Written::new(TWO);
+    let problems = file.run("--concurrency 0", &PASSWORDS).unwrap_err();
+    assert_eq!(
+        problems,
+        [r#"--concurrency must be a whole number from 1 to 1024, not "0" (flag --concurrency)"#]
     );
 }

@@ -74,10 +74,10 @@ fn actions(id: &AccountId, status: &AccountStatus, token_is_set: bool) -> Markup
     html! {
         @if token_is_set {
             p .actions {
-                button hidden data-post=(post("run")) { "Sync now" }
                 @if status.paused_since.is_some() {
                     button hidden data-post=(post("resume")) { "Resume" }
                 } @else {
+                    button hidden data-post=(post("run")) { "Sync now" }
                     button hidden data-post=(post("pause")) { "Pause" }
                 }
                 span .without-script { "Syncing now, pausing and trying again are buttons here where JavaScript is on." }
@@ -126,7 +126,7 @@ fn letters_table(id: &AccountId, letters: &[DeadLetterRow], token_is_set: bool) 
         div .scroll { table {
             thead { tr {
                 th scope="col" { "Campaign" } th scope="col" { "Class" } th scope="col" { "What happened" }
-                th scope="col" { "Attempts" } th scope="col" { "Last failure" } th scope="col" { span .only-heard { "Action" } }
+                th .number scope="col" { "Attempts" } th scope="col" { "Last failure" } th scope="col" { span .only-heard { "Action" } }
             } }
             tbody { @for letter in shown { tr {
                 th scope="row" { (foreign(&letter.campaign)) }
@@ -153,9 +153,9 @@ fn runs_section(runs: Result<Vec<RunRow>, Problem>) -> Markup {
                 Ok(runs) if runs.is_empty() => { p { "None yet." } }
                 Ok(runs) => { div .scroll { table {
                     thead { tr {
-                        th scope="col" { "Begun" } th scope="col" { "Status" } th scope="col" { "Kind" } th scope="col" { "Stored" }
-                        th scope="col" { "Given up" } th scope="col" { "Requests" } th scope="col" { "429s" }
-                        th scope="col" { "Seconds" }
+                        th scope="col" { "Begun" } th scope="col" { "Status" } th scope="col" { "Kind" } th .number scope="col" { "Stored" }
+                        th .number scope="col" { "Given up" } th .number scope="col" { "Requests" } th .number scope="col" { "429s" }
+                        th .number scope="col" { "Seconds" }
                     } }
                     tbody { @for run in &runs { (run_row(run)) } }
                 } } }

@@ -18,7 +18,7 @@ pub(super) fn chart(hour: &Hour) -> Markup {
             percent(hour[HOUR - 1])
         )
     } else {
-        "nothing in the last hour".to_owned()
+        "nothing in the last hour, or since the service began".to_owned()
     };
     html! {
         svg .chart viewBox={ "0 0 " (HOUR) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(says) {

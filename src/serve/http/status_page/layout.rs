@@ -28,6 +28,7 @@ pub(super) fn answer(status: StatusCode, layout: Layout<'_>, content: Markup) ->
             }
             body {
                 header {
+                    @if !layout.back { strong { "campaign-sync" } }
                     @if layout.back { a href="/" { "All accounts" } }
                     h1 { (foreign(layout.title)) }
                     p #connection role="status" { "As of now; reload to see what has changed." }

@@ -225,6 +225,7 @@ if (table) {
   narrow();
   listen();
 }
+else say(connection, "");
 showButtons();
 showTimes();
 setInterval(showTimes, 1_000);

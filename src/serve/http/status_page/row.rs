@@ -120,7 +120,8 @@ fn progress(progress: Option<&Progress>) -> Markup {
 }
 
 fn last(last: Option<&Ended>) -> Markup {
-    let Some(Ended { ended_at, report, .. }) = last else { return html! { "–" } };
+    // What an earlier process ran is on the account's page.
+    let Some(Ended { ended_at, report, .. }) = last else { return html! { "none since the service began" } };
     let (campaigns, throttled) = (&report.campaigns, report.requests.throttled);
     html! {
         strong data-status=(report.status) { (report.status) } " " (time(*ended_at))
