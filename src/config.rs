@@ -246,9 +246,11 @@ impl CheckConfig {
         let mut reader = Reader::with_file(environment, args.file.config.as_deref());
         let accounts = accounts(&mut reader, &args.platform, &args.pipeline, None, |pipeline| pipeline);
         let database = database(&mut reader, args.database.database_url.as_deref());
-        // Not needed here, but `run` would trip over them.
+        // Not needed here, but `run` and `serve` would trip over them.
         let _ = (max_in_flight(&mut reader, None), report(&mut reader, None));
         let _ = otlp_endpoint(&mut reader, &TraceArgs::default());
+        let _ = serve::listen(&mut reader, None);
+        let _ = serve::api_token(&mut reader);
         let log = log(&mut reader, &args.log);
         let config = || Some(Self { accounts: accounts?, database, log: log? });
         let config = config();

@@ -44,8 +44,8 @@ impl ServeConfig {
         let schedule = args.schedule.as_deref();
         let accounts = accounts(&mut reader, &args.platform, &args.pipeline, schedule, |pipeline| pipeline);
         let max_in_flight = max_in_flight(&mut reader, args.max_in_flight.as_deref());
-        let listen = reader.optional(&setting::LISTEN, args.listen.as_deref(), text::address);
-        let api_token = reader.optional_secret(&setting::API_TOKEN, None, text::api_token);
+        let listen = listen(&mut reader, args.listen.as_deref());
+        let api_token = api_token(&mut reader);
         let database = database(&mut reader, args.database.database_url.as_deref());
         // Not needed here, but `run` would trip over it.
         let _ = report(&mut reader, None);
@@ -67,4 +67,12 @@ impl ServeConfig {
         let config = config();
         reader.finish(config)
     }
+}
+
+pub(super) fn listen(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<SocketAddr> {
+    reader.optional(&setting::LISTEN, flag, text::address)
+}
+
+pub(super) fn api_token(reader: &mut Reader<'_>) -> Option<SecretString> {
+    reader.optional_secret(&setting::API_TOKEN, None, text::api_token)
 }

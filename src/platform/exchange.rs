@@ -96,6 +96,7 @@ impl Exchange {
         // permit cannot be given back. So a connection that failed counts as a request that was sent. It
         // costs a slot of a platform that is away, which is cheap; the other mistake would cost a 429.
         permit.mark_sent();
+        let uri = request.get_uri().clone();
         let mut response = match timeout_at(deadline, request.send_body(body)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => {
@@ -105,7 +106,8 @@ impl Exchange {
                 } else {
                     permit.disconnected();
                 }
-                return transient(class, format!("{what} failed: {}", secrets.scrub(&error.to_string())));
+                let to = uri.authority().map_or_else(String::new, |to| format!(" to {to}"));
+                return transient(class, format!("{what}{to} failed: {}", secrets.scrub(&error.to_string())));
             }
             Err(_) => {
                 permit.timed_out();

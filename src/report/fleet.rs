@@ -42,7 +42,7 @@ pub(super) fn table(accounts: &[AccountReport]) -> String {
     totals.add_row([
         "time".to_owned(),
         format!(
-            "{:.1} s for the slowest; {:.1} s is the shortest that the limits allow any",
+            "{:.1} s for the slowest; no limit alone needs more than {:.1} s",
             most(|a| a.duration).as_secs_f64(),
             most(|a| a.lower_bound).as_secs_f64()
         ),

@@ -61,7 +61,8 @@ async fn a_refused_connection_is_transient_and_names_the_request() {
     let platform = new(settings(&format!("http://{address}"))).unwrap();
     let (class, message) = transient(list(&platform).await);
     assert_eq!(class, FailureClass::Connection);
-    assert!(message.starts_with("GET /api/campaigns?page=3&limit=10 failed: "), "{message}");
+    let request = format!("GET /api/campaigns?page=3&limit=10 to {address} failed: ");
+    assert!(message.starts_with(&request), "{message}");
 }
 
 #[actix::test]

@@ -51,7 +51,10 @@ impl Pipeline {
         }
         let dead_lettered = self.dead_lettered();
         if dead_lettered > 0 {
-            let message = format!("{dead_lettered} campaigns were given up on and are dead letters");
+            let message = match dead_lettered {
+                1 => "1 campaign was given up on and is a dead letter".to_owned(),
+                more => format!("{more} campaigns were given up on and are dead letters"),
+            };
             self.problems.push(Problem { class: ProblemClass::DeadLetters, message });
         }
         self.problems.extend(self.left_to_do_in_words());

@@ -6,8 +6,12 @@ use super::*;
 use crate::config::setting::{Of, SECRETS, SETTINGS};
 
 const EXAMPLE: &str = include_str!("../../../campaign-sync.example.toml");
-const VARIABLES: [(&str, &str); 3] =
-    [("DATABASE_URL_OF_ADS", "host=db"), ("ACME_PASSWORD", "hunter2"), ("ZOO_PASSWORD", "hunter3")];
+const VARIABLES: [(&str, &str); 4] = [
+    ("DATABASE_URL_OF_ADS", "host=db"),
+    ("OPERATOR_TOKEN", "0123456789abcdef"),
+    ("ACME_PASSWORD", "hunter2"),
+    ("ZOO_PASSWORD", "hunter3"),
+];
 
 /// A setting that is commented out: `#key = value`. A comment for people has a space behind its sign.
 fn switched_on(line: &str) -> Option<&str> {

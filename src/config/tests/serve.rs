@@ -49,6 +49,20 @@ fn a_schedule_an_address_or_a_token_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn check_refuses_what_serve_would_refuse() {
+    let refused = |file: &str| {
+        let file = Written::new(file);
+        let Command::Check(args) = command(&format!("check --config {}", file.path().display())) else {
+            panic!()
+        };
+        let variables = [&REQUIRED[..], &[("TOKEN", "too short")]].concat();
+        CheckConfig::load(&args, &environment(&variables, "")).unwrap_err().to_string()
+    };
+    assert!(refused("api_token = { env = 'TOKEN' }\n").contains("API token must be 16 to 512"));
+    assert!(refused("listen = '8090'\n").contains("listen must be an address and a port"));
+}
+
+#[test]
 fn an_account_has_another_fingerprint_when_any_of_its_settings_is_another() {
     let file = |more: &str| format!("[[accounts]]\nid = 'a'\n{more}");
     let fingerprint = |more: &str, variables: &[(&str, &str)]| {

@@ -147,7 +147,11 @@ impl Account {
                 }
             }
         };
-        self.last = Some(Arc::new(Ended { started_at, ended_at: now, purpose, report }));
+        // A replay that found nothing to replay hides no run.
+        let has_worked = purpose == Purpose::Sync || report.requests.total > 0;
+        if has_worked || report.status != Status::Complete {
+            self.last = Some(Arc::new(Ended { started_at, ended_at: now, purpose, report }));
+        }
     }
 
     fn count_failure(&mut self, report: &AccountReport, now: Timestamp) -> u32 {

@@ -205,6 +205,25 @@ fn a_replay_that_was_asked_for_does_not_stand_for_the_sync_that_failed() {
 }
 
 #[test]
+fn a_replay_that_found_nothing_to_replay_hides_no_run() {
+    let script = |_: &AccountId, n, _: &Purpose| match n {
+        1 => Play { requests: 0, ..well() },
+        _ => well(),
+    };
+    world(&[plan("a", "31d")], script, async |world| {
+        let last = || world.status("a").unwrap().last.unwrap().purpose.clone();
+        world.scheduler.send(RunNow("a".into())).await.unwrap().unwrap();
+        world.until(60).await;
+        world.scheduler.send(ReplayNow("a".into(), Default::default())).await.unwrap().unwrap();
+        world.until(120).await;
+        assert_eq!((world.started.borrow().len(), last()), (2, Purpose::Sync));
+        world.scheduler.send(ReplayNow("a".into(), Default::default())).await.unwrap().unwrap();
+        world.until(180).await;
+        assert!(matches!(last(), Purpose::Replay(_)));
+    });
+}
+
+#[test]
 fn a_run_that_panics_is_a_failure_of_its_account_alone() {
     let script = |id: &AccountId, n, _: &Purpose| Play { panics: id.as_str() == "a" && n == 0, ..well() };
     world(&[plan("a", "1h"), plan("b", "1h")], script, async |world| {

@@ -26,11 +26,12 @@ pub(super) struct Play {
     pub(super) dead_letters: &'static [FailureClass],
     pub(super) problem: Option<ProblemClass>,
     pub(super) quota_back_in: Option<Duration>,
+    pub(super) requests: u64,
     pub(super) panics: bool,
 }
 
 pub(super) fn play(lasts: Duration, status: Status) -> Play {
-    Play { lasts, status, dead_letters: &[], problem: None, quota_back_in: None, panics: false }
+    Play { lasts, status, dead_letters: &[], problem: None, quota_back_in: None, requests: 1, panics: false }
 }
 
 pub(super) fn well() -> Play {
@@ -165,6 +166,7 @@ fn run(account: AccountId, play: Play, at_work: Rc<RefCell<HashMap<AccountId, u3
         report.status = if stopped { Status::Interrupted } else { play.status };
         report.dead_lettered_by_class = play.dead_letters.iter().map(|class| (*class, 1)).collect();
         report.quota_back_in = play.quota_back_in;
+        report.requests.total = play.requests;
         let message = "the platform is down".to_owned();
         report.problems = play.problem.map(|class| Problem { class, message }).into_iter().collect();
         report
