@@ -59,7 +59,9 @@ impl LetterCounting {
                 () = self.has_due.notified() => self.due.take().into_iter().collect(),
             };
             match count(&accounts).await {
-                Ok(counts) => {
+                Ok(mut counts) => {
+                    // Those that went meanwhile stay away.
+                    counts.retain(|account, _| self.metrics.account(account).is_some());
                     debug!(accounts = counts.len(), "dead letters counted");
                     self.show(&counts);
                     self.counts.update(counts);
@@ -144,6 +146,21 @@ mod tests {
                 sleep(EVERY).await;
                 assert_eq!(*asked.borrow(), [ids(&["a"]), ids(&["a", "b", "c"])]);
                 assert_eq!(counting.counts.of(&"b".into()), letters);
+            },
+        );
+    }
+
+    #[test]
+    fn an_account_that_goes_while_it_is_counted_does_not_come_back() {
+        counting(
+            |_| Ok(vec![(FailureClass::Timeout, 1)]),
+            async |counting, _| {
+                counting.run_ended("a".into());
+                sleep(QUERY / 2).await;
+                counting.metrics.follow(["b", "c"].map(AccountId::from));
+                counting.begin_with(HashMap::new());
+                sleep(2 * QUERY).await;
+                assert_eq!(counting.counts.of(&"a".into()), []);
             },
         );
     }

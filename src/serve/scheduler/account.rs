@@ -101,13 +101,17 @@ impl Account {
     pub(super) fn begin(&mut self, purpose: Purpose, now: Timestamp) {
         // However many times have passed since, one run stands for all of them.
         self.planned = if self.planned > now { self.planned } else { self.schedule.next_after(now) };
-        // A replay does not stand for the sync that is due after a failure.
-        self.again.take_if(|again| purpose == Purpose::Sync || again.purpose != Purpose::Sync);
+        // A replay stands neither for the sync that is due after a failure nor for that of other letters.
+        self.again.take_if(|again| purpose == Purpose::Sync || again.purpose == purpose);
         self.running = Some((now, purpose));
     }
 
     pub(super) fn end(&mut self, report: AccountReport, now: Timestamp, rng: &mut impl Rng) {
         let Some((started_at, purpose)) = self.running.take() else { return };
+        // A replay that found nothing to replay asked the platform nothing: it proves nothing, and hides no run.
+        let has_worked = purpose == Purpose::Sync
+            || report.requests.total > 0
+            || !matches!(report.status, Status::Complete | Status::Partial);
         let owed = self.again.take();
         let unfinished = if owed.is_some() { Purpose::Sync } else { purpose.clone() };
         let refused = report.problems.iter().any(|problem| problem.class == ProblemClass::CredentialsRefused);
@@ -116,9 +120,14 @@ impl Account {
         };
         self.again = match report.status {
             Status::Complete | Status::Partial => {
-                (self.failing, self.interruptions) = (None, 0);
-                let may_heal = HEALING.iter().any(|class| report.dead_lettered_by_class.contains_key(class));
-                self.replays = if may_heal { self.replays + 1 } else { 0 };
+                if has_worked {
+                    (self.failing, self.interruptions) = (None, 0);
+                }
+                if owed.is_none() {
+                    let may_heal =
+                        HEALING.iter().any(|class| report.dead_lettered_by_class.contains_key(class));
+                    self.replays = if may_heal { self.replays + 1 } else { 0 };
+                }
                 if owed.is_some() || self.replays == 0 {
                     owed
                 } else {
@@ -147,9 +156,7 @@ impl Account {
                 }
             }
         };
-        // A replay that found nothing to replay hides no run.
-        let has_worked = purpose == Purpose::Sync || report.requests.total > 0;
-        if has_worked || report.status != Status::Complete {
+        if has_worked {
             self.last = Some(Arc::new(Ended { started_at, ended_at: now, purpose, report }));
         }
     }

@@ -79,6 +79,14 @@ impl Standing {
                 text: String::new(),
             },
         };
+        if let Some(failing) = status.failing.as_ref().filter(|_| standing.condition != Condition::Failing) {
+            // Until a run gets through: an account whose attempts take long would else hardly ever be seen to fail.
+            if standing.condition == Condition::Syncing {
+                (standing.condition, standing.since) = (Condition::Failing, Some(failing.since));
+                standing.add("another attempt is at work");
+            }
+            standing.add(&failing.cause);
+        }
         if status.paused_since.is_some() && standing.condition != Condition::Paused {
             standing.add("nothing is begun after it: paused");
         }
@@ -249,6 +257,19 @@ mod tests {
         );
         failing.state = State::Waiting { until: Timestamp::MAX, because: Because::Refused };
         assert_eq!(seen(&failing, None), (Condition::Failing, None));
+    }
+
+    #[test]
+    fn what_fails_is_failing_until_a_run_gets_through() {
+        let mut status = running();
+        let cause = "no route to host".to_owned();
+        status.failing = Some(Failing { since: second(300), failures: 2, cause });
+        let standing = Standing::of(&status, None);
+        assert_eq!((standing.condition, standing.since), (Condition::Failing, Some(second(300))));
+        assert_eq!(standing.text, "another attempt is at work; no route to host");
+        status.state = State::Paused;
+        let standing = Standing::of(&status, None);
+        assert_eq!((standing.condition, standing.text.as_str()), (Condition::Paused, "no route to host"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What follows from how a run ended.
 
-use actors::model::FailureClass;
+use actors::model::{FailureClass, LetterFilter};
 use actors::report::Status;
 
 use super::super::*;
@@ -201,6 +201,44 @@ fn a_replay_that_was_asked_for_does_not_stand_for_the_sync_that_failed() {
         let started = world.started.borrow().clone();
         assert_eq!(started.len(), 3);
         assert_eq!((started[2].0, &started[2].2), (due.max(at + 61), &Purpose::Sync));
+    });
+}
+
+#[test]
+fn a_replay_of_one_letter_does_not_cancel_that_of_the_others() {
+    let script = |_: &AccountId, n, _: &Purpose| if n == 0 { partial() } else { well() };
+    world(&[plan("a", "31d")], script, async |world| {
+        world.scheduler.send(RunNow("a".into())).await.unwrap().unwrap();
+        world.until(31).await;
+        let (because, due) = world.waits("a");
+        assert_eq!(because, Because::Replay);
+        let one = LetterFilter { campaigns: vec!["c".into()], classes: vec![] };
+        world.scheduler.send(ReplayNow("a".into(), one)).await.unwrap().unwrap();
+        world.until(due.max(62) + 31).await;
+        let started = world.started.borrow().clone();
+        assert_eq!(started.len(), 3);
+        assert!(matches!(&started[2].2, Purpose::Replay(letters) if letters.campaigns.is_empty()));
+        assert_eq!(world.waits("a").0, Because::Schedule);
+    });
+}
+
+#[test]
+fn a_replay_that_found_nothing_to_replay_is_no_proof_that_the_account_works() {
+    let script = |_: &AccountId, n, _: &Purpose| match n {
+        0 => failing(ProblemClass::CredentialsRefused),
+        _ => Play { requests: 0, ..well() },
+    };
+    world(&[plan("a", "31d")], script, async |world| {
+        world.scheduler.send(RunNow("a".into())).await.unwrap().unwrap();
+        world.until(31).await;
+        world.scheduler.send(ReplayNow("a".into(), Default::default())).await.unwrap().unwrap();
+        world.until(70).await;
+        let status = world.status("a").unwrap();
+        assert_eq!(status.failing.unwrap().failures, 1);
+        assert_eq!(
+            (world.waits("a").0, status.last.unwrap().report.status),
+            (Because::Refused, Status::Failed)
+        );
     });
 }
 
