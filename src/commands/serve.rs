@@ -78,6 +78,7 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
         store: store.clone(),
         metrics: Arc::new(move || rendered.render()),
         checks: upkeep::checks(store, &scheduler),
+        pausing: Arc::default(),
         token: config.api_token.clone().map(Arc::new),
     };
     let server = http::serve(listener, api).with_context(|| format!("cannot serve on {address}"))?;

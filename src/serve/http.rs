@@ -1,6 +1,6 @@
 //! The HTTP of `serve`: health, metrics, what the accounts, runs and dead letters are, as a page for people and as JSON, and
-//! for operators what starts and pauses them. Promises bounded requests, answers within a bound, and that a page of somebody else's in an operator's
-//! browser can neither read nor start anything here.
+//! for operators what starts and pauses them. Promises bounded requests, answers within a bound, and that a page of somebody
+//! else's in an operator's browser can start nothing here; and where we listen on loopback, read nothing.
 
 mod accounts;
 mod answer;
@@ -24,7 +24,7 @@ use actix_web::dev::Server;
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpServer, get, web};
 use secrecy::SecretString;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -72,6 +72,8 @@ pub struct Api {
     pub metrics: RenderMetrics,
     /// What has to be well for `/readyz`.
     pub checks: Vec<Check>,
+    /// Whose turn it is to pause or resume.
+    pub pausing: Arc<Mutex<()>>,
     /// The token of operators; without one nothing can be changed over HTTP.
     pub token: Option<Arc<SecretString>>,
 }
@@ -106,6 +108,8 @@ pub fn serve(listener: TcpListener, api: Api) -> io::Result<Server> {
     let server = server
         .workers(1)
         .max_connections(MAX_CONNECTIONS)
+        // Who has gone is gone at once, and its place in a stream is free.
+        .h1_allow_half_closed(false)
         .client_request_timeout(HEAD_LIMIT)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_LIMIT_SECONDS)

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use actors::model::AccountId;
 use actors::progress::Progress;
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -21,8 +20,12 @@ pub use self::usage::{HOUR, Hour};
 const LOOK: Duration = Duration::from_secs(5);
 
 /// See the module. A clone is the same.
-#[derive(Clone, Debug, Default)]
-pub struct Live(Arc<Mutex<HashMap<AccountId, Entry>>>);
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// Minutes are counted from here: the time of day may be set.
+    begun: Instant,
+    entries: Arc<Mutex<HashMap<AccountId, Entry>>>,
+}
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -30,12 +33,18 @@ struct Entry {
     usage: Usage,
 }
 
+impl Default for Live {
+    fn default() -> Self {
+        Self { begun: Instant::now(), entries: Arc::default() }
+    }
+}
+
 impl Live {
     /// A run of the account begins, and ends when the sender of its progress is dropped.
     pub fn watch(&self, account: &AccountId, run: watch::Receiver<Progress>) {
         let mut entries = self.entries();
         let entry = entries.entry(account.clone()).or_default();
-        entry.look(Timestamp::now(), Instant::now());
+        entry.look(self.begun.elapsed());
         entry.usage.run_begins();
         entry.run = Some(run);
     }
@@ -49,7 +58,7 @@ impl Live {
 
     /// The last hour of the account.
     pub fn hour(&self, account: &AccountId) -> Hour {
-        self.entries().get(account).map_or([0.0; HOUR], |entry| entry.usage.hour(Timestamp::now()))
+        self.entries().get(account).map_or([0.0; HOUR], |entry| entry.usage.hour(self.begun.elapsed()))
     }
 
     /// Forgets the accounts that are not of these.
@@ -63,21 +72,21 @@ impl Live {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             ticks.tick().await;
-            let (time, now) = (Timestamp::now(), Instant::now());
-            self.entries().values_mut().for_each(|entry| entry.look(time, now));
+            let now = self.begun.elapsed();
+            self.entries().values_mut().for_each(|entry| entry.look(now));
         }
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<AccountId, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Entry {
-    fn look(&mut self, time: Timestamp, now: Instant) {
+    fn look(&mut self, now: Duration) {
         // Also after the run's end: what it sent last is still there.
         let progress = self.run.as_ref().map(|run| run.borrow().clone());
-        self.usage.look(progress.as_ref(), self.is_at_work(), time, now);
+        self.usage.look(progress.as_ref(), self.is_at_work(), now);
     }
 
     fn is_at_work(&self) -> bool {

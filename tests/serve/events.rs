@@ -1,21 +1,26 @@
 //! The status page's rows as they change.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actors::model::FailureClass;
 use actors::progress::Progress;
 use campaign_sync::serve::scheduler::{Configure, Pause, Resume};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::support::{Serving, plan, serving};
 
+/// What has not come by then does not come: a sign of life is due every 15 s.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 struct Events {
     stream: TcpStream,
-    read: String,
+    read: Vec<u8>,
 }
 
 impl Events {
@@ -25,7 +30,7 @@ impl Events {
 
     async fn at(serving: &Serving, target: &str) -> Self {
         let head = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n");
-        Self { stream: serving.client.open(&head, "").await, read: String::new() }
+        Self { stream: serving.client.open(&head, "").await, read: vec![] }
     }
 
     /// The ids of the next event's rows, and of those that are gone; none where the server has ended it.
@@ -35,18 +40,23 @@ impl Events {
     }
 
     async fn next_rows(&mut self) -> Option<Rows> {
+        timeout(PATIENCE, self.read_rows()).await.expect("nothing comes any more")
+    }
+
+    async fn read_rows(&mut self) -> Option<Rows> {
         loop {
-            if let Some((event, rest)) = self.read.split_once("\n\n") {
-                let data = event.split_once("event: rows\ndata: ").map(|(_, data)| data.to_owned());
-                self.read = rest.to_owned();
-                if let Some(data) = data {
-                    return Some(serde_json::from_str(&data).unwrap());
+            if let Some(end) = self.read.windows(2).position(|two| two == b"\n\n") {
+                let event = self.read.drain(..end + 2).collect();
+                let event = String::from_utf8(event).unwrap();
+                if let Some((_, data)) = event.split_once("event: rows\ndata: ") {
+                    return Some(serde_json::from_str(data.trim_end()).unwrap());
                 }
+                continue;
             }
             let mut bytes = [0; 4096];
             match self.stream.read(&mut bytes).await.unwrap() {
                 0 => return None,
-                length => self.read += str::from_utf8(&bytes[..length]).unwrap(),
+                length => self.read.extend(&bytes[..length]),
             }
         }
     }
@@ -55,9 +65,14 @@ impl Events {
 #[derive(Debug, Deserialize)]
 struct Rows {
     all: bool,
+    #[serde(deserialize_with = "by_id")]
     rows: BTreeMap<String, String>,
     removed: Vec<String>,
     counts: BTreeMap<String, usize>,
+}
+
+fn by_id<'de, D: Deserializer<'de>>(rows: D) -> Result<BTreeMap<String, String>, D::Error> {
+    Vec::<(String, String)>::deserialize(rows).map(|rows| rows.into_iter().collect())
 }
 
 fn owned(ids: &[&str]) -> Vec<String> {
@@ -71,14 +86,14 @@ async fn pause(serving: &Serving, account: &str) {
 #[test]
 fn a_subscriber_gets_all_accounts_then_what_has_changed_and_the_newest_state_of_it() {
     serving(None, vec![], async |serving| {
-        let mut events = Events::of(&serving).await;
+        let mut events = Events::of(serving).await;
         assert_eq!(events.next().await.unwrap(), (owned(&["a", "b", "c"]), vec![]));
-        pause(&serving, "b").await;
+        pause(serving, "b").await;
         assert_eq!(events.next().await.unwrap(), (owned(&["b"]), vec![]));
         // Faster than it is told: one event.
         for _ in 0..20 {
             serving.scheduler.send(Resume("a".into())).await.unwrap().unwrap();
-            pause(&serving, "c").await;
+            pause(serving, "c").await;
         }
         assert_eq!(events.next().await.unwrap(), (owned(&["c"]), vec![]));
         serving.scheduler.send(Configure(["a", "d"].map(plan).to_vec())).await.unwrap();
@@ -95,22 +110,22 @@ fn subscribers_are_bounded_and_who_leaves_makes_room() {
     serving(None, vec![], async |serving| {
         let mut subscribers = vec![];
         for _ in 0..64 {
-            let mut events = Events::of(&serving).await;
+            let mut events = Events::of(serving).await;
             events.next().await.unwrap();
             subscribers.push(events);
         }
         let answer = serving.client.raw("GET /events HTTP/1.1\r\nhost: localhost\r\n", "").await;
         assert_eq!((answer.status, answer.detail()), (503, "64 listen already: that is all".to_owned()));
         subscribers.truncate(60);
-        pause(&serving, "a").await;
+        pause(serving, "a").await;
         assert!(subscribers[0].next().await.is_some());
         // They are noticed when they are written to.
         loop {
             serving.scheduler.send(Resume("a".into())).await.unwrap().unwrap();
             assert!(subscribers[0].next().await.is_some());
-            pause(&serving, "a").await;
+            pause(serving, "a").await;
             assert!(subscribers[0].next().await.is_some());
-            if Events::of(&serving).await.next().await.is_some() {
+            if Events::of(serving).await.next().await.is_some() {
                 break;
             }
         }
@@ -120,11 +135,11 @@ fn subscribers_are_bounded_and_who_leaves_makes_room() {
 #[test]
 fn who_follows_one_account_hears_of_no_other_and_of_its_end() {
     serving(None, vec![], async |serving| {
-        let mut events = Events::at(&serving, "/events?account=b").await;
+        let mut events = Events::at(serving, "/events?account=b").await;
         let rows = events.next_rows().await.unwrap();
         assert_eq!((rows.rows.into_keys().collect::<Vec<_>>(), rows.all), (owned(&["b"]), true));
-        pause(&serving, "a").await;
-        pause(&serving, "b").await;
+        pause(serving, "a").await;
+        pause(serving, "b").await;
         let rows = events.next_rows().await.unwrap();
         assert!(!rows.all);
         assert_eq!(rows.rows.keys().collect::<Vec<_>>(), ["b"]);
@@ -138,7 +153,7 @@ fn who_follows_one_account_hears_of_no_other_and_of_its_end() {
 #[test]
 fn what_a_run_is_doing_and_the_dead_letters_are_in_its_row_and_in_the_api() {
     serving(None, vec![], async |serving| {
-        let mut events = Events::at(&serving, "/events?account=a").await;
+        let mut events = Events::at(serving, "/events?account=a").await;
         events.next().await.unwrap();
         let (run, watched) = watch::channel(Progress::default());
         serving.live.watch(&"a".into(), watched);

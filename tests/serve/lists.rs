@@ -62,7 +62,7 @@ fn what_is_not_ready_is_named_with_the_reason_and_does_not_keep_anybody_waiting(
 #[test]
 fn accounts_are_listed_in_pages() {
     serving(None, vec![], async |serving| {
-        let (items, count) = pages(&serving, "/api/accounts", async || {}).await;
+        let (items, count) = pages(serving, "/api/accounts", async || {}).await;
         assert_eq!((texts(&items, "id"), count), (["a", "b", "c"].map(str::to_owned).to_vec(), 2));
         assert_eq!((&items[0]["state"], &items[0]["because"]), (&"waiting".into(), &"schedule".into()));
         assert_eq!((&items[0]["schedule"], &items[0]["next_time"]), (&"31d".into(), &items[0]["until"]));
@@ -81,15 +81,15 @@ fn runs_are_listed_in_pages_that_nothing_new_shifts() {
         for account in ["a", "b", "a", "b", "a"] {
             serving.run(account, 0).await;
         }
-        let (items, count) = pages(&serving, "/api/runs", async || serving.run("c", 0).await).await;
+        let (items, count) = pages(serving, "/api/runs", async || serving.run("c", 0).await).await;
         assert_eq!(
             (texts(&items, "account"), count),
             (["a", "b", "a", "b", "a"].map(str::to_owned).to_vec(), 3)
         );
         assert_eq!((&items[0]["status"], &items[0]["kind"]), (&"partial".into(), &"sync".into()));
-        let (items, count) = pages(&serving, "/api/runs?account=b", async || {}).await;
+        let (items, count) = pages(serving, "/api/runs?account=b", async || {}).await;
         assert_eq!((texts(&items, "account"), count), (vec!["b".to_owned(), "b".to_owned()], 1));
-        let (items, _) = pages(&serving, "/api/runs?account=nobody", async || {}).await;
+        let (items, _) = pages(serving, "/api/runs?account=nobody", async || {}).await;
         assert!(items.is_empty());
     });
 }
@@ -99,7 +99,7 @@ fn dead_letters_are_listed_in_pages_also_where_many_failed_at_once() {
     serving(None, vec![], async |serving| {
         serving.run("b", 3).await;
         serving.run("a", 4).await;
-        let (items, count) = pages(&serving, "/api/dead-letters", async || serving.run("c", 1).await).await;
+        let (items, count) = pages(serving, "/api/dead-letters", async || serving.run("c", 1).await).await;
         let places: Vec<_> = texts(&items, "account").into_iter().zip(texts(&items, "campaign")).collect();
         let wanted = [("a", 0), ("a", 1), ("a", 2), ("a", 3), ("b", 0), ("b", 1), ("b", 2)];
         assert_eq!(places, wanted.map(|(account, n)| (account.to_owned(), format!("c-{n}"))));
@@ -107,7 +107,7 @@ fn dead_letters_are_listed_in_pages_also_where_many_failed_at_once() {
             (count, &items[1]["message"], &items[1]["attempts"]),
             (4, &"it was never answered".into(), &8.into())
         );
-        let (items, _) = pages(&serving, "/api/dead-letters?account=b&class=timeout", async || {}).await;
+        let (items, _) = pages(serving, "/api/dead-letters?account=b&class=timeout", async || {}).await;
         assert_eq!(texts(&items, "campaign"), ["c-1", "c-2"]);
     });
 }

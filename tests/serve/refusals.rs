@@ -93,3 +93,17 @@ fn requests_are_bounded_in_size_and_time() {
         assert!(ended.is_ok());
     });
 }
+
+#[test]
+fn what_a_page_from_elsewhere_loads_is_refused_and_a_link_from_there_is_followed() {
+    serving(None, vec![], async |serving| {
+        let asked = async |target: &str, mode: &str| {
+            let head = format!(
+                "GET {target} HTTP/1.1\r\nhost: localhost\r\nsec-fetch-site: cross-site\r\nsec-fetch-mode: {mode}\r\n"
+            );
+            serving.client.raw(&head, "").await.status
+        };
+        assert_eq!((asked("/events", "no-cors").await, asked("/metrics", "cors").await), (403, 403));
+        assert_eq!(asked("/", "navigate").await, 200);
+    });
+}

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use actix::{Actor, Addr};
+use actix_rt::task::JoinHandle;
+use actix_web::dev::ServerHandle;
 use actors::model::{AccountId, Batch, DeadLetter, FailureClass};
 use actors::ports::{Share, Store};
 use actors::report::{AccountReport, Status};
@@ -32,6 +34,8 @@ pub(crate) struct Serving {
     pub(crate) letters: LetterCounts,
     pub(crate) store: PgStore,
     postgres: Option<ThrowawayPostgres>,
+    api: Api,
+    server: Option<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
 }
 
 pub(crate) fn plan(id: &str) -> AccountPlan {
@@ -48,7 +52,7 @@ pub(crate) fn check(name: &'static str, outcome: Option<Result<(), &'static str>
 }
 
 /// Runs the test with the accounts a, b and c, and ends the server.
-pub(crate) fn serving(token: Option<&'static str>, checks: Vec<Check>, test: impl AsyncFnOnce(Serving)) {
+pub(crate) fn serving(token: Option<&'static str>, checks: Vec<Check>, test: impl AsyncFnOnce(&mut Serving)) {
     actix_rt::System::new().block_on(async {
         let postgres = throwaway().await.unwrap();
         postgres.create_database("ads").await.unwrap();
@@ -66,18 +70,24 @@ pub(crate) fn serving(token: Option<&'static str>, checks: Vec<Check>, test: imp
             store: store.clone(),
             metrics: Arc::new(|| "campaign_sync_up 1\n".to_owned()),
             checks,
+            pausing: Arc::default(),
             token: token.map(|token| Arc::new(token.into())),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let server = serve(listener, api).unwrap();
-        let handle = server.handle();
-        let ended = actix_rt::spawn(server);
+        let server = Some(start(listener, api.clone()));
         let client = Client::new(address).await;
-        test(Serving { client, scheduler, accounts, live, letters, store, postgres: Some(postgres) }).await;
-        handle.stop(true).await;
-        ended.await.unwrap().unwrap();
+        let postgres = Some(postgres);
+        let mut serving =
+            Serving { client, scheduler, accounts, live, letters, store, postgres, api, server };
+        test(&mut serving).await;
+        serving.stop().await;
     });
+}
+
+fn start(listener: TcpListener, api: Api) -> (ServerHandle, JoinHandle<std::io::Result<()>>) {
+    let server = serve(listener, api).unwrap();
+    (server.handle(), actix_rt::spawn(server))
 }
 
 fn endless(account: AccountId) -> Running {
@@ -109,6 +119,19 @@ pub(crate) fn report(account: &AccountId, status: Status) -> AccountReport {
 }
 
 impl Serving {
+    /// The HTTP, and nothing else.
+    pub(crate) async fn stop(&mut self) {
+        let Some((handle, ended)) = self.server.take() else { return };
+        handle.stop(true).await;
+        ended.await.unwrap().unwrap();
+    }
+
+    /// At the same address.
+    pub(crate) fn start_again(&mut self) {
+        let listener = TcpListener::bind(self.client.address).unwrap();
+        self.server = Some(start(listener, self.api.clone()));
+    }
+
     pub(crate) fn stop_database(&mut self) {
         drop(self.postgres.take());
     }

@@ -79,6 +79,12 @@ impl From<actors::ports::StoreError> for Problem {
     }
 }
 
+impl From<tokio::task::JoinError> for Problem {
+    fn from(_: tokio::task::JoinError) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "it failed in the middle: the log says why")
+    }
+}
+
 impl From<actix::MailboxError> for Problem {
     fn from(_: actix::MailboxError) -> Self {
         Self::from(NotStarted::Stopping)

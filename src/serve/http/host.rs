@@ -1,5 +1,6 @@
-//! Against DNS rebinding: a name of somebody else's can be made to lead to 127.0.0.1, and a page from there would then count
-//! as ours. Whoever listens on loopback only is reached by these names alone.
+//! Against pages of somebody else's in an operator's browser. A name of theirs can be made to lead to 127.0.0.1, and a page
+//! from there would then count as ours: whoever listens on loopback only is reached by these names alone. And what a page of
+//! theirs loads from here, which its browser says, is not answered: links may lead here, and nothing else.
 
 use std::net::IpAddr;
 
@@ -11,12 +12,18 @@ use actix_web::{Error, ResponseError};
 
 use super::answer::Problem;
 
-/// Refuses what is not addressed to this machine, where only this machine can reach us.
+/// Refuses what a page from elsewhere loads; and what is not addressed to this machine, where only this machine can reach us.
 pub(super) async fn check<B: MessageBody + 'static>(
     on_loopback: bool,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    let says = |name: &str| request.headers().get(name).map(header::HeaderValue::as_bytes);
+    if says("sec-fetch-site") == Some(b"cross-site") && says("sec-fetch-mode") != Some(b"navigate") {
+        let detail = "a page from elsewhere asks for this: only links may lead here";
+        let refusal = Problem::new(StatusCode::FORBIDDEN, detail).error_response();
+        return Ok(request.into_response(refusal).map_into_right_body());
+    }
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if !on_loopback || is_loopback(host) {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);

@@ -1,5 +1,8 @@
-//! `/api/accounts/{id}/pause` and `/resume`: for operators. What is answered is in the database, so that a pause holds over
-//! a restart; what could not be written there has not happened.
+//! `/api/accounts/{id}/pause` and `/resume`: for operators. They are in the database before the scheduler hears of them, so
+//! that a pause holds over a restart. One after the other, and to its end whether or not somebody waits for the answer: what
+//! the scheduler does is what the database has.
+
+use std::future::Future;
 
 use actix_web::{post, web};
 use actors::model::AccountId;
@@ -19,7 +22,7 @@ use crate::serve::scheduler::{Pause, Resume, UnknownAccount};
     (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
     (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
     (status = SERVICE_UNAVAILABLE, description = "It could not be recorded.", body = Problem, content_type = "application/problem+json"),
-    (status = GATEWAY_TIMEOUT, description = "It takes too long.", body = Problem, content_type = "application/problem+json"),
+    (status = GATEWAY_TIMEOUT, description = "It takes too long, and may happen yet.", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/api/accounts/{id}/pause")]
 pub(super) async fn pause(
@@ -28,8 +31,12 @@ pub(super) async fn pause(
     id: web::Path<String>,
 ) -> Result<web::Json<Account>, Problem> {
     let account = configured(&api, &id)?;
-    let since = in_time(api.store.pause(&account)).await?;
-    in_time(api.scheduler.send(Pause(account, time(since).unwrap_or_else(Timestamp::now)))).await??;
+    let to = api.clone();
+    settle(&api, async move {
+        let since = to.store.pause(&account).await?;
+        Ok(to.scheduler.send(Pause(account, time(since).unwrap_or_else(Timestamp::now))).await??)
+    })
+    .await?;
     accounts::find(&api, &id).map(web::Json)
 }
 
@@ -40,7 +47,7 @@ pub(super) async fn pause(
     (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
     (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
     (status = SERVICE_UNAVAILABLE, description = "It could not be recorded.", body = Problem, content_type = "application/problem+json"),
-    (status = GATEWAY_TIMEOUT, description = "It takes too long.", body = Problem, content_type = "application/problem+json"),
+    (status = GATEWAY_TIMEOUT, description = "It takes too long, and may happen yet.", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/api/accounts/{id}/resume")]
 pub(super) async fn resume(
@@ -49,9 +56,26 @@ pub(super) async fn resume(
     id: web::Path<String>,
 ) -> Result<web::Json<Account>, Problem> {
     let account = configured(&api, &id)?;
-    in_time(api.store.resume(&account)).await?;
-    in_time(api.scheduler.send(Resume(account))).await??;
+    let to = api.clone();
+    settle(&api, async move {
+        to.store.resume(&account).await?;
+        Ok(to.scheduler.send(Resume(account)).await??)
+    })
+    .await?;
     accounts::find(&api, &id).map(web::Json)
+}
+
+/// Does it in its turn.
+async fn settle(
+    api: &Api,
+    change: impl Future<Output = Result<(), Problem>> + 'static,
+) -> Result<(), Problem> {
+    let turn = api.pausing.clone();
+    let change = actix_rt::spawn(async move {
+        let _turn = turn.lock().await;
+        change.await
+    });
+    in_time(change).await?
 }
 
 /// Only of such is anything written.

@@ -4,8 +4,6 @@
 use std::time::Duration;
 
 use actors::progress::{LimitInUse, Progress};
-use jiff::Timestamp;
-use tokio::time::Instant;
 
 /// Minutes that are kept.
 pub const HOUR: usize = 60;
@@ -19,13 +17,13 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) struct Usage {
     /// The newest first.
     minutes: [Minute; HOUR],
-    /// The current one, since 1970.
-    newest: i64,
+    /// The current one.
+    newest: usize,
     /// Requests of the run that have been counted.
     counted: u64,
     limits: Vec<LimitInUse>,
     /// When requests were last seen: they stay in a window for as long as it is.
-    sent: Option<Instant>,
+    sent: Option<Duration>,
 }
 
 impl Default for Usage {
@@ -56,9 +54,9 @@ impl Usage {
         self.counted = 0;
     }
 
-    /// Takes what was sent since the last look.
-    pub(super) fn look(&mut self, progress: Option<&Progress>, at_work: bool, time: Timestamp, now: Instant) {
-        self.begin_minute(minute_of(time));
+    /// Takes what was sent since the last look. It is so long since the begin of all.
+    pub(super) fn look(&mut self, progress: Option<&Progress>, at_work: bool, now: Duration) {
+        self.begin_minute(minute_of(now));
         let minute = &mut self.minutes[0];
         if let Some(progress) = progress {
             let sent = progress.requests.total.saturating_sub(self.counted);
@@ -67,7 +65,7 @@ impl Usage {
             self.sent = if sent > 0 { Some(now) } else { self.sent };
             self.limits.clone_from(&progress.limits);
         }
-        let idle = self.sent.map_or(Duration::MAX, |at| now.saturating_duration_since(at));
+        let idle = self.sent.map_or(Duration::MAX, |at| now.saturating_sub(at));
         for LimitInUse { limit, used, .. } in &self.limits {
             let window = limit.window();
             if window < MINUTE {
@@ -79,17 +77,16 @@ impl Usage {
         }
     }
 
-    /// A clock that was set back goes on with the minute that it was in.
-    fn begin_minute(&mut self, minute: i64) {
-        let passed = usize::try_from(minute - self.newest).unwrap_or(0).min(HOUR);
+    fn begin_minute(&mut self, minute: usize) {
+        let passed = minute.saturating_sub(self.newest).min(HOUR);
         self.minutes.copy_within(..HOUR - passed, passed);
         self.minutes[..passed].fill(Minute::default());
-        self.newest = self.newest.max(minute);
+        self.newest = minute;
     }
 
     /// The last hour up to now.
-    pub(super) fn hour(&self, time: Timestamp) -> Hour {
-        let past = usize::try_from(minute_of(time) - self.newest).unwrap_or(0);
+    pub(super) fn hour(&self, now: Duration) -> Hour {
+        let past = minute_of(now).saturating_sub(self.newest);
         let mut hour = [0.0; HOUR];
         for (used, minute) in hour.iter_mut().rev().skip(past).zip(&self.minutes) {
             *used = minute.used();
@@ -98,9 +95,8 @@ impl Usage {
     }
 }
 
-/// Since 1970.
-fn minute_of(time: Timestamp) -> i64 {
-    time.as_second().div_euclid(60)
+fn minute_of(now: Duration) -> usize {
+    usize::try_from(now.as_secs() / MINUTE.as_secs()).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -124,31 +120,24 @@ mod tests {
         progress
     }
 
-    struct Watch {
-        usage: Usage,
-        start: Instant,
-    }
+    #[derive(Default)]
+    struct Watch(Usage);
 
     impl Watch {
-        fn new() -> Self {
-            Self { usage: Usage::default(), start: Instant::now() }
-        }
-
-        fn look(&mut self, second: i64, progress: Option<&Progress>, at_work: bool) {
-            let now = self.start + Duration::from_secs(second.unsigned_abs());
-            self.usage.look(progress, at_work, Timestamp::constant(second, 0), now);
+        fn look(&mut self, second: u64, progress: Option<&Progress>, at_work: bool) {
+            self.0.look(progress, at_work, Duration::from_secs(second));
         }
 
         /// The last minutes, the newest first, in per cent.
-        fn last<const N: usize>(&self, second: i64) -> [u32; N] {
-            let hour = self.usage.hour(Timestamp::constant(second, 0));
+        fn last<const N: usize>(&self, second: u64) -> [u32; N] {
+            let hour = self.0.hour(Duration::from_secs(second));
             std::array::from_fn(|n| (hour[HOUR - 1 - n] * 100.0).round() as u32)
         }
     }
 
     #[test]
     fn under_a_limit_by_the_second_it_is_the_requests_of_each_minute() {
-        let mut watch = Watch::new();
+        let mut watch = Watch::default();
         watch.look(5, Some(&progress(600, &[(40, SECOND, 1)])), true);
         watch.look(30, Some(&progress(1_200, &[(40, SECOND, 40)])), true);
         watch.look(61, Some(&progress(1_800, &[(40, SECOND, 1)])), true);
@@ -158,23 +147,23 @@ mod tests {
 
     #[test]
     fn requests_of_the_next_run_are_counted_from_nothing_and_those_of_a_run_that_ended_are_not_lost() {
-        let mut watch = Watch::new();
+        let mut watch = Watch::default();
         watch.look(5, Some(&progress(600, &[(40, SECOND, 1)])), true);
         watch.look(10, Some(&progress(1_200, &[(40, SECOND, 1)])), false);
-        watch.usage.run_begins();
+        watch.0.run_begins();
         watch.look(15, Some(&progress(240, &[(40, SECOND, 1)])), true);
         assert_eq!(watch.last(20), [60]);
     }
 
     #[test]
     fn under_a_limit_by_the_day_it_is_what_counts_in_its_window_for_as_long_as_that_is() {
-        let mut watch = Watch::new();
+        let mut watch = Watch::default();
         watch.look(5, Some(&progress(500, &[(1_000, DAY, 500)])), false);
         for minute in 1..=1_500 {
             watch.look(minute * 60, Some(&progress(500, &[(1_000, DAY, 500)])), false);
         }
         assert_eq!(watch.last(1_500 * 60), [0; HOUR]);
-        let mut watch = Watch::new();
+        let mut watch = Watch::default();
         watch.look(5, Some(&progress(500, &[(1_000, DAY, 500)])), true);
         watch.look(3_600 * 30, Some(&progress(500, &[(1_000, DAY, 250)])), true);
         assert_eq!(watch.last(3_600 * 30), [25, 0]);
@@ -182,30 +171,27 @@ mod tests {
 
     #[test]
     fn of_several_limits_it_is_the_one_that_is_used_most() {
-        let mut watch = Watch::new();
+        let mut watch = Watch::default();
         watch.look(5, Some(&progress(30, &[(10, SECOND, 3), (60, MINUTE, 30), (1_000, DAY, 100)])), true);
         assert_eq!(watch.last(5), [50]);
     }
 
     #[test]
     fn without_a_limit_nothing_is_used() {
-        let mut watch = Watch::new();
+        let mut watch = Watch::default();
         watch.look(5, Some(&progress(1_000_000, &[])), true);
         assert_eq!(watch.last(5), [0]);
     }
 
     #[test]
-    fn what_is_older_than_an_hour_is_gone_and_a_clock_that_was_set_back_loses_nothing() {
-        let mut watch = Watch::new();
+    fn what_is_older_than_an_hour_is_gone() {
+        let mut watch = Watch::default();
         watch.look(0, Some(&progress(2_400, &[(40, SECOND, 1)])), true);
-        assert_eq!(watch.last(59 * 60), {
-            let mut hour = [0; HOUR];
-            hour[HOUR - 1] = 100;
-            hour
-        });
-        watch.look(60 * 60, Some(&progress(2_400, &[(40, SECOND, 1)])), true);
+        let mut oldest = [0; HOUR];
+        oldest[HOUR - 1] = 100;
+        assert_eq!(watch.last(59 * 60), oldest);
         assert_eq!(watch.last(60 * 60), [0; HOUR]);
-        watch.look(10, Some(&progress(3_600, &[(40, SECOND, 1)])), true);
+        watch.look(60 * 60, Some(&progress(3_600, &[(40, SECOND, 1)])), true);
         assert_eq!(watch.last(60 * 60), [50, 0]);
         watch.look(60 * 60 * 24, None, false);
         assert_eq!(watch.last(60 * 60 * 24), [0; HOUR]);

@@ -14,6 +14,7 @@ use super::super::answer::{Problem, in_time};
 use super::layout::{Layout, answer};
 use super::row::{encoded, foreign, heads, time};
 use super::table::Table;
+use crate::printable::printable;
 use crate::serve::scheduler::{AccountStatus, UnknownAccount};
 use crate::store::{DeadLetterRow, RunRow};
 
@@ -51,7 +52,7 @@ pub(super) async fn page(
                 tbody { (PreEscaped(&row.html)) }
             }
         }
-        div #details {
+        div #details tabindex="-1" {
             (actions(&id, &status, api.token.is_some()))
             (last_problems(&status))
             (letters_section(&id, letters, api.token.is_some()))
@@ -137,7 +138,7 @@ fn letters_table(id: &AccountId, letters: &[DeadLetterRow], token_is_set: bool) 
                 td { @if token_is_set {
                     button hidden data-post="/api/dead-letters/replay"
                         data-body=(json!({ "account": id.as_str(), "campaigns": [letter.campaign] }))
-                        aria-label={ "Try " (letter.campaign) " again" } { "Try again" }
+                        aria-label={ "Try " (printable(&letter.campaign)) " again" } { "Try again" }
                 } }
             } } }
         } }

@@ -20,19 +20,14 @@ function parsed(html) {
   return template.content.firstElementChild;
 }
 
-// In the server's order, which is that of the bytes in UTF-8; that of code points is the same.
-function isBefore(a, b) {
-  const [left, right] = [Array.from(a), Array.from(b)];
-  const at = left.findIndex((char, n) => char !== right[n]);
-  if (at < 0) return left.length < right.length;
-  return at < right.length && left[at].codePointAt(0) < right[at].codePointAt(0);
-}
-
-function insert(id, row) {
-  const body = table.tBodies[0];
-  const next = Array.from(body.rows).find((other) => isBefore(id, other.dataset.id));
-  body.insertBefore(row, next ?? null);
-  rows.set(id, { row, cells: cellsOf(row) });
+// In the server's order, which is that of the ids: they are ASCII. All at once, because there may be a thousand.
+function insert(added) {
+  let next = table.tBodies[0].firstElementChild;
+  for (const [id, row] of added) {
+    while (next && next.dataset.id < id) next = next.nextElementSibling;
+    table.tBodies[0].insertBefore(row, next);
+    rows.set(id, { row, cells: cellsOf(row) });
+  }
 }
 
 // Only cells that are different are replaced, so that neither the focus nor a selection is lost for nothing.
@@ -48,61 +43,110 @@ function update(shown, next) {
   shown.cells = cells;
 }
 
+const only = table?.dataset.only;
+// Of more accounts than fit on a page, those that are on it stay current.
+const whole = table !== null && "whole" in table.dataset;
+
 function take({ all, rows: changed, removed, counts }) {
-  const only = table.dataset.only;
-  const addsRows = only === undefined && "whole" in table.dataset;
-  for (const [id, html] of Object.entries(changed)) {
-    const next = parsed(html);
-    const shown = rows.get(id);
+  const added = [];
+  for (const [id, html] of changed) {
+    const [shown, next] = [rows.get(id), parsed(html)];
     const version = shown?.row.dataset.version;
     if (shown) update(shown, next);
-    else if (addsRows) insert(id, next);
-    if (only !== undefined && shown && shown.row.dataset.version !== version) refreshDetails();
+    else if (whole || only !== undefined) added.push([id, next]);
+    if (only !== undefined && version !== next.dataset.version) refreshDetails();
   }
-  const gone = all ? [...rows.keys()].filter((id) => !Object.hasOwn(changed, id)) : removed;
-  for (const id of gone) {
+  insert(added);
+  const sent = new Set(changed.map(([id]) => id));
+  for (const id of all ? [...rows.keys()].filter((id) => !sent.has(id)) : removed) {
     rows.get(id)?.row.remove();
     rows.delete(id);
-    if (only !== undefined) say(connection, "This account is not in the configuration any more.");
   }
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
   for (const choice of document.querySelectorAll("[data-state]")) {
-    const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
     choice.querySelector(".total").textContent = choice.dataset.state ? counts[choice.dataset.state] : total;
   }
   narrow();
   showTimes();
+  if (only !== undefined && !rows.has(only)) say(connection, "This account is not in the configuration any more");
+  else say(connection, whole || only !== undefined ? "Live" : "Live; reload to see which accounts are like this now");
 }
 
+// A browser has six connections to a host, and a page that nobody sees needs none. One that was lost may say nothing for ever:
+// the server does at least every 15 seconds.
+const SILENCE = 40_000;
+const PAUSE = 10_000;
+let source = null;
+let heard = 0;
+
 function listen() {
-  const source = new EventSource(table.dataset.events);
+  source?.close();
+  heard = Date.now();
+  source = new EventSource(table.dataset.events);
   source.addEventListener("rows", (event) => {
-    say(connection, "Live");
+    heard = Date.now();
     take(JSON.parse(event.data));
   });
-  source.addEventListener("error", () => {
-    say(connection, "Not connected: what is shown may be old");
-    // Whoever is refused is not tried again by itself.
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 10_000);
-  });
+  source.addEventListener("beat", () => { heard = Date.now(); });
+  source.addEventListener("error", lose);
 }
+
+function lose() {
+  source?.close();
+  source = null;
+  heard = Date.now();
+  say(connection, "Not connected: what is shown may be old");
+}
+
+function keepListening() {
+  if (document.hidden) return;
+  const silent = Date.now() - heard;
+  if (source && silent > SILENCE) lose();
+  else if (!source && silent > PAUSE) listen();
+}
+
+function startListening() {
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) lose();
+    else listen();
+  });
+  if (!document.hidden) listen();
+}
+
+// No answer is waited for longer than the server takes for one at the most, and a little.
+const ask = (target, options) => fetch(target, { signal: AbortSignal.timeout(15_000), ...options });
 
 /* What has changed below the row: letters, runs and buttons, from the page as it is now */
 
+let newest = 0;
+
 async function refreshDetails() {
-  const answer = await fetch(location.href).catch(() => null);
-  if (!answer?.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const details = page.querySelector("#details");
-  if (!details) return;
-  document.querySelector("#details").replaceWith(document.importNode(details, true));
+  const mine = ++newest;
+  const page = await ask(location.href).then((answer) => answer.text(), () => null);
+  if (mine !== newest) return;
+  if (page === null) {
+    setTimeout(() => mine === newest && refreshDetails(), PAUSE);
+    return;
+  }
+  const next = new DOMParser().parseFromString(page, "text/html").querySelector("#details");
+  // An account that is gone has none.
+  if (!next) return;
+  const details = document.querySelector("#details");
+  const focused = details.contains(document.activeElement) ? document.activeElement : null;
+  details.replaceWith(document.importNode(next, true));
   showButtons();
   showTimes();
+  if (!focused) return;
+  const { post, body } = focused.dataset;
+  const buttons = [...document.querySelectorAll("#details [data-post]")];
+  const same = buttons.find((button) => button.dataset.post === post && button.dataset.body === body);
+  (same ?? document.querySelector("#details")).focus();
 }
 
 /* Search and state */
 
 function narrow() {
-  if (!filter || !("whole" in table.dataset)) return;
+  if (!filter || !whole) return;
   const search = filter.elements.search.value.toLowerCase();
   const state = filter.elements.state.value;
   let shown = 0;
@@ -115,7 +159,6 @@ function narrow() {
 
 function startFilter() {
   if (!filter) return;
-  const whole = "whole" in table.dataset;
   if (whole) filter.querySelector("button").hidden = true;
   filter.addEventListener("submit", (event) => whole && event.preventDefault());
   filter.addEventListener("input", () => {
@@ -192,13 +235,14 @@ function token() {
 }
 
 async function post(button) {
+  if (button.ariaDisabled) return;
   const given = await token();
   if (!given) return;
-  button.disabled = true;
+  button.ariaDisabled = "true";
   try {
     const headers = { authorization: `Bearer ${given}` };
     if (button.dataset.body) headers["content-type"] = "application/json";
-    const answer = await fetch(button.dataset.post, { method: "POST", headers, body: button.dataset.body });
+    const answer = await ask(button.dataset.post, { method: "POST", headers, body: button.dataset.body });
     if (answer.ok) {
       say(outcome, `${button.ariaLabel ?? button.textContent}: done.`);
       await refreshDetails();
@@ -208,9 +252,9 @@ async function post(button) {
       say(outcome, `Not done: ${problem?.detail ?? answer.statusText}.`);
     }
   } catch {
-    say(outcome, "Not done: the service does not answer.");
+    say(outcome, "Not known whether it was done: the service does not answer.");
   } finally {
-    button.disabled = false;
+    button.ariaDisabled = null;
   }
 }
 
@@ -223,9 +267,9 @@ if (table) {
   for (const row of table.tBodies[0].rows) rows.set(row.dataset.id, { row, cells: cellsOf(row) });
   startFilter();
   narrow();
-  listen();
-}
-else say(connection, "");
+  startListening();
+  setInterval(keepListening, 1_000);
+} else say(connection, "");
 showButtons();
 showTimes();
 setInterval(showTimes, 1_000);

@@ -1,5 +1,7 @@
 //! The row of one account, as both pages and their stream show it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use actors::model::{AccountId, FailureClass};
 use actors::progress::Progress;
 use jiff::Timestamp;
@@ -33,10 +35,8 @@ impl Row {
     pub(super) fn new(facts: &Facts<'_>) -> Self {
         let standing = Standing::of(facts.status, facts.progress);
         let condition = standing.condition;
-        // What changes it is told on the account's page, too.
-        let version = facts.status.last.as_ref().map(|last| last.ended_at.as_millisecond());
         let row = html! {
-            tr data-id=(facts.id) data-condition=(condition.name()) data-version=[version] {
+            tr data-id=(facts.id) data-condition=(condition.name()) data-version=(version(facts)) {
                 th scope="row" { a href=(address(facts.id)) { (foreign(facts.id.as_str())) } }
                 td .state { (state(&standing)) }
                 td .progress { (progress(facts.progress)) }
@@ -47,6 +47,14 @@ impl Row {
         };
         Self { condition, html: row.into_string() }
     }
+}
+
+/// Another one whenever what the account's page says beside the row may be different.
+fn version(Facts { status, letters, .. }: &Facts<'_>) -> String {
+    let ended_at = status.last.as_ref().map(|last| last.ended_at);
+    let mut hasher = DefaultHasher::new();
+    (ended_at, status.paused_since, status.schedule.to_string(), format!("{letters:?}")).hash(&mut hasher);
+    format!("{:x}", hasher.finish())
 }
 
 /// The heads of a row's cells.

@@ -21,7 +21,8 @@ use super::table::{Rows, Table, counts};
 pub(in super::super) const MAX_SUBSCRIBERS: usize = 64;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Between two signs of life where nothing changes: proxies close what is silent for a minute.
+/// Between two signs of life where nothing changes: proxies close what is silent for a minute, and the page takes a connection
+/// that is silent for two of them and more for lost.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Deserialize)]
@@ -35,8 +36,8 @@ pub(super) struct Whose {
 struct Changed<'a> {
     /// Whether these are all rows: what else is shown is from before a connection was lost.
     all: bool,
-    /// As HTML, by the account's id.
-    rows: BTreeMap<&'a AccountId, &'a str>,
+    /// Ids with their rows as HTML, in the order of the ids.
+    rows: Vec<(&'a AccountId, &'a str)>,
     /// Ids of accounts that are not there any more.
     removed: Vec<&'a AccountId>,
     /// How many accounts are in each condition.
@@ -86,7 +87,7 @@ impl Subscriber {
                 return Some(format!("event: rows\ndata: {event}\n\n"));
             }
             if begun.elapsed() >= HEARTBEAT {
-                return Some(":\n\n".to_owned());
+                return Some("event: beat\ndata: 1\n\n".to_owned());
             }
         }
     }
@@ -98,8 +99,7 @@ fn changes(before: Option<Rows>, now: &Rows, account: Option<&AccountId>) -> Opt
     let before = before.unwrap_or_default();
     let is_meant = |id: &&AccountId| account.is_none_or(|account| account == *id);
     let rows = now.iter().filter(|(id, row)| before.get(*id).is_none_or(|before| !Arc::ptr_eq(before, row)));
-    let rows: BTreeMap<_, _> =
-        rows.filter(|(id, _)| is_meant(id)).map(|(id, row)| (id, row.html.as_str())).collect();
+    let rows: Vec<_> = rows.filter(|(id, _)| is_meant(id)).map(|(id, row)| (id, row.html.as_str())).collect();
     let removed: Vec<_> = before.keys().filter(|id| !now.contains_key(*id)).filter(is_meant).collect();
     if rows.is_empty() && removed.is_empty() && !is_first {
         return None;
