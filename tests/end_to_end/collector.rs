@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::{self, JoinHandle};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message;
 use serde_json::{Value, json};
+
+use crate::loopback_server::LoopbackServer;
 
 /// What it does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,36 +38,23 @@ pub(crate) struct Seen {
 struct Shared {
     heads: Vec<String>,
     bodies: Vec<Vec<u8>>,
-    stopped: bool,
 }
 
 /// See the module. It lives as long as the value.
 pub(crate) struct Collector {
-    address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
-    accepting: Option<JoinHandle<()>>,
+    server: LoopbackServer,
 }
 
 impl Collector {
     pub(crate) fn start(manners: Manners) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::<Mutex<Shared>>::default();
         let shares = shared.clone();
-        let accepting = thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if lock(&shares).stopped {
-                    return;
-                }
-                let shares = shares.clone();
-                thread::spawn(move || serve(stream, manners, &shares));
-            }
-        });
-        Self { address, shared, accepting: Some(accepting) }
+        Self { shared, server: LoopbackServer::start(move |stream| serve(stream, manners, &shares)) }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// The heads of the requests, whatever became of them.
@@ -110,16 +98,6 @@ impl Collector {
         let shared = lock(&self.shared);
         let decode = |body: &Vec<u8>| ExportTraceServiceRequest::decode(&body[..]).expect("it is OTLP");
         shared.bodies.iter().map(decode).collect()
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        lock(&self.shared).stopped = true;
-        // Wakes who waits for a connection.
-        let _ = TcpStream::connect(self.address);
-        let ended = self.accepting.take().map(JoinHandle::join);
-        assert!(thread::panicking() || ended.is_none_or(|ended| ended.is_ok()), "the collector panicked");
     }
 }
 

@@ -2,17 +2,17 @@
 //! platform, which only lists good campaigns, does not offer.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
 
+use crate::loopback_server::LoopbackServer;
+
 /// See the module. It lives as long as the value.
 pub(crate) struct ListingPlatform {
-    address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
-    accepting: Option<JoinHandle<()>>,
+    server: LoopbackServer,
 }
 
 #[derive(Default)]
@@ -20,30 +20,18 @@ struct Shared {
     entries: Vec<String>,
     synced: Vec<String>,
     lists: u64,
-    stopped: bool,
 }
 
 impl ListingPlatform {
     /// With these entries, as they stand in the pages.
     pub(crate) fn start(entries: Vec<String>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Mutex::new(Shared { entries, ..Shared::default() }));
         let shares = shared.clone();
-        let accepting = thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if lock(&shares).stopped {
-                    return;
-                }
-                let shares = shares.clone();
-                thread::spawn(move || serve(stream, &shares));
-            }
-        });
-        Self { address, shared, accepting: Some(accepting) }
+        Self { shared, server: LoopbackServer::start(move |stream| serve(stream, &shares)) }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.server.url()
     }
 
     /// From now on it lists these.
@@ -57,16 +45,6 @@ impl ListingPlatform {
         let mut synced = std::mem::take(&mut shared.synced);
         synced.sort();
         (synced, std::mem::take(&mut shared.lists))
-    }
-}
-
-impl Drop for ListingPlatform {
-    fn drop(&mut self) {
-        lock(&self.shared).stopped = true;
-        // Wakes who waits for a connection.
-        let _ = TcpStream::connect(self.address);
-        let ended = self.accepting.take().map(JoinHandle::join);
-        assert!(thread::panicking() || ended.is_none_or(|ended| ended.is_ok()), "the platform panicked");
     }
 }
 

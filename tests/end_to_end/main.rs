@@ -8,6 +8,7 @@ mod dead_letters;
 mod kills;
 mod listing_platform;
 mod logs;
+mod loopback_server;
 mod main_job;
 mod many_accounts;
 #[cfg(target_os = "linux")]

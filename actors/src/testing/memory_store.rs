@@ -32,6 +32,23 @@ pub enum CommitFault {
     PanicAfter,
 }
 
+impl CommitFault {
+    /// What it does to the commit of this number before anything is stored.
+    pub(super) fn before(&self, number: u64) -> Result<(), StoreError> {
+        match self {
+            Self::Unavailable => Err(StoreError::Unavailable("the database is away".into())),
+            Self::Broken => Err(StoreError::Broken("the table is gone".into())),
+            Self::PanicBefore => panic!("the script says so: commit {number}"),
+            Self::None | Self::PanicAfter => Ok(()),
+        }
+    }
+
+    /// And after everything is.
+    pub(super) fn after(&self, number: u64) {
+        assert!(*self != Self::PanicAfter, "the script says so: after commit {number}");
+    }
+}
+
 /// See the module.
 pub struct MemoryStore {
     fault: Box<dyn Fn(u64) -> CommitFault>,
@@ -217,12 +234,7 @@ impl Store for MemoryStore {
         let number = self.commits.replace(self.commits.get() + 1);
         sleep(Duration::from_millis(5)).await;
         let fault = (self.fault)(number);
-        match fault {
-            CommitFault::Unavailable => return Err(StoreError::Unavailable("the database is away".into())),
-            CommitFault::Broken => return Err(StoreError::Broken("the table is gone".into())),
-            CommitFault::PanicBefore => panic!("the script says so: commit {number}"),
-            CommitFault::None | CommitFault::PanicAfter => {}
-        }
+        fault.before(number)?;
         if shares.iter().any(|share| self.refuses(&share.batch)) {
             return Err(StoreError::Refused("a value that cannot be stored".into()));
         }
@@ -231,7 +243,7 @@ impl Store for MemoryStore {
             self.store(run, batch);
         }
         self.batches.borrow_mut().push(shares.iter().map(|share| share.batch.len()).sum());
-        assert!(fault != CommitFault::PanicAfter, "the script says so: after commit {number}");
+        fault.after(number);
         Ok(disowned)
     }
     async fn forget_nameless(&self, run: &Run) -> Result<u64, StoreError> {

@@ -138,12 +138,7 @@ impl Store for MemoryStores {
         let number = self.attempts.replace(self.attempts.get() + 1);
         sleep(Duration::from_millis(5)).await;
         let fault = (self.fault)(number);
-        match fault {
-            CommitFault::Unavailable => return Err(StoreError::Unavailable("the database is away".into())),
-            CommitFault::Broken => return Err(StoreError::Broken("the table is gone".into())),
-            CommitFault::PanicBefore => panic!("the script says so: commit {number}"),
-            CommitFault::None | CommitFault::PanicAfter => {}
-        }
+        fault.before(number)?;
         let stores = shares.iter().map(|share| self.at(&share.run.account));
         let stores = stores.collect::<Result<Vec<_>, _>>()?;
         if stores.iter().zip(shares).any(|(store, share)| store.refuses(&share.batch)) {
@@ -158,7 +153,7 @@ impl Store for MemoryStores {
         }
         let accounts = shares.iter().map(|share| share.run.account.clone()).collect();
         self.commits.borrow_mut().push(accounts);
-        assert!(fault != CommitFault::PanicAfter, "the script says so: after commit {number}");
+        fault.after(number);
         Ok(disowned)
     }
 
