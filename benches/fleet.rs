@@ -70,6 +70,8 @@ struct Ran {
     took: Duration,
     peak_kib: u64,
     processor: Duration,
+    /// See [`processor_wanted`].
+    wanted: Duration,
     /// The share of all processors that was busy, with this or anything else.
     busy: f64,
     /// From the begin of the first healthy account's run to the end of the last.
@@ -171,10 +173,11 @@ async fn run(file: &str, folder: &Path, postgres: &ThrowawayPostgres, database: 
     let output = folder.join(format!("{database}.json"));
     command.stdin(Stdio::null()).stdout(fs::File::create(&output)?).stderr(log);
     let mut child = command.spawn().context("the binary starts")?;
-    let (mut peak_kib, mut processor) = (0, Duration::ZERO);
+    let (mut peak_kib, mut processor, mut wanted) = (0, Duration::ZERO, Duration::ZERO);
     while child.try_wait()?.is_none() {
         peak_kib = peak(child.id()).unwrap_or(peak_kib);
         processor = processor_time(child.id()).unwrap_or(processor);
+        wanted = processor_wanted(child.id()).unwrap_or(wanted);
         tokio::time::sleep(LOOK).await;
     }
     let took = begun.elapsed();
@@ -195,7 +198,7 @@ async fn run(file: &str, folder: &Path, postgres: &ThrowawayPostgres, database: 
         )
         .await?;
     connection.abort();
-    Ok(Ran { report, took, peak_kib, processor, busy, healthy: Duration::from_secs_f64(row.get(0)) })
+    Ok(Ran { report, took, peak_kib, processor, wanted, busy, healthy: Duration::from_secs_f64(row.get(0)) })
 }
 
 /// Busy time of all processors, and all time, in hundredths of a second.
@@ -221,6 +224,14 @@ fn processor_time(process: u32) -> Option<Duration> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
     Some(Duration::from_millis(10 * ticks))
+}
+
+/// How long the pipeline's thread ran or stood in line for a processor: what is left of the time it waited for something
+/// else.
+fn processor_wanted(process: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/schedstat")).ok()?;
+    let mut nanoseconds = stat.split_whitespace().map(str::parse::<u64>);
+    Some(Duration::from_nanos(nanoseconds.next()?.ok()? + nanoseconds.next()?.ok()?))
 }
 
 fn report(size: &Size, alone: &Ran, all: &Ran, throttled: u64) -> anyhow::Result<ExitCode> {
@@ -268,7 +279,8 @@ fn report(size: &Size, alone: &Ran, all: &Ran, throttled: u64) -> anyhow::Result
          healthy    {healthy}: {seconds:.1} s from the first begin to the last end; one alone {alone:.1} s\n\
          bound      {bound:.1} s ({binds}), ratio {:.2}\n\
          requests   {requests}, {:.0} a second; 429s {throttled}\n\
-         processor  {:.1} s of the process, {:.0} % of a core while it ran ({:.1} s); all cores {:.0} % busy\n\
+         processor  {:.1} s of the process, {:.0} % of a core while it ran ({:.1} s); all cores {:.0} % busy;\n           \
+         {:.0} % of the time its thread ran or stood in line for a processor\n\
          memory     {:.1} MiB at the most",
         size.accounts,
         size.campaigns,
@@ -281,6 +293,7 @@ fn report(size: &Size, alone: &Ran, all: &Ran, throttled: u64) -> anyhow::Result
         100.0 * all.processor.as_secs_f64() / all.took.as_secs_f64(),
         all.took.as_secs_f64(),
         100.0 * all.busy,
+        100.0 * all.wanted.as_secs_f64() / all.took.as_secs_f64(),
         all.peak_kib as f64 / 1024.0,
     )?;
     for what in wrong.iter().take(20) {

@@ -18,6 +18,7 @@ mod pauses;
 mod pool_watch;
 mod reading;
 mod session;
+mod settled;
 mod spent;
 mod standings;
 mod storable;
@@ -26,12 +27,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use actors::model::{AccountId, CampaignId, LetterFilter, Run, SettledBy, SettledCampaign, Spent};
-use actors::ports::{Disowned, Share, Store, StoreError};
+use actors::model::{AccountId, CampaignId, LetterFilter, Run, SettledCampaign, Spent};
+use actors::ports::{Disowned, Question, Share, Store, StoreError};
 use actors::report::AccountReport;
 use bb8::{ManageConnection, Pool, PooledConnection};
 use tokio::time::timeout;
-use tokio_postgres::Row;
 use uuid::Uuid;
 
 use self::begin::Purpose;
@@ -55,15 +55,6 @@ const OPERATION_LIMIT: Duration = Duration::from_secs(60);
 /// Of all pending migrations together. One that rewrites a large table takes minutes; half an hour is a wait for
 /// something that does not come.
 const MIGRATION_LIMIT: Duration = Duration::from_secs(30 * 60);
-
-/// The primary keys find the few ids of a page; `run_id` is then compared on the rows. What the process before had given
-/// up on is not settled.
-const SETTLED: &str = "\
-SELECT id, CASE WHEN run_number < $4 THEN run_number END FROM campaigns
-WHERE account_id = $1 AND id = ANY ($3::text[]) AND run_id = $2
-UNION ALL
-SELECT campaign_id, NULL FROM dead_letters
-WHERE account_id = $1 AND campaign_id = ANY ($3::text[]) AND run_id = $2 AND run_epoch = $5";
 
 /// PostgreSQL as the pipeline's store. A clone shares the pool and the runs. With the last clone, the accounts of the
 /// runs that were not finished are given back.
@@ -350,31 +341,9 @@ impl Store for PgStore {
         self.ownership.release(borrowed).await;
     }
 
-    async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
-        // A dead letter's id may not stand in the table as the platform wrote it.
-        let by_stored: HashMap<_, _> = ids.iter().map(|id| (storable::id(id.as_str()), id)).collect();
-        let wanted: Vec<_> = by_stored.keys().collect();
-        let settled = |row: &Row| {
-            let id = (*by_stored.get(row.get::<_, &str>(0))?).clone();
-            let number = row.get::<_, Option<i64>>(1).and_then(|number| u64::try_from(number).ok());
-            let by = number.map_or(SettledBy::ThisProcess, |number| SettledBy::EarlierProcess { number });
-            Some(SettledCampaign { id, by })
-        };
-        let settled_in_replay = |row: &Row| {
-            let id = (*by_stored.get(row.get::<_, &str>(0))?).clone();
-            let by = if row.get(1) { SettledBy::ThisProcess } else { SettledBy::NotToReplay };
-            Some(SettledCampaign { id, by })
-        };
+    async fn settled(&self, questions: &[Question]) -> Result<Vec<Vec<SettledCampaign>>, StoreError> {
         self.with("look up what the run has done in", async |session| {
-            if let Some(replay) = &run.replay {
-                let rows = dead_letters::settled(session, run, replay, &wanted).await?;
-                return Ok(rows.iter().filter_map(settled_in_replay).collect());
-            }
-            let statement = session.prepared(SETTLED).await?;
-            let (account, before) = (run.account.as_str(), count(run.stored_before));
-            let rows =
-                session.client.query(&statement, &[&account, &run.id, &wanted, &before, &run.epoch]).await?;
-            Ok(rows.iter().filter_map(settled).collect())
+            settled::settled(session, questions).await
         })
         .await
     }

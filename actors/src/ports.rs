@@ -109,10 +109,10 @@ pub trait Store: 'static {
     /// unfinished run stays what the next [`Store::begin_run`] takes over.
     async fn begin_replay(&self, account: &AccountId, letters: &LetterFilter) -> Result<Run, StoreError>;
 
-    /// Which of these campaigns the run has stored already, or this process of it buried; in a replay also all that it
-    /// is not to try. This is what lets a listing
-    /// of any length be handed on once each without a set of all ids in memory.
-    async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError>;
+    /// Which of each question's campaigns its run has stored already, or this process of it buried; in a replay also all
+    /// that it is not to try. An answer for each question, in their order. This is what lets a listing of any length be
+    /// handed on once each without a set of all ids in memory.
+    async fn settled(&self, questions: &[Question]) -> Result<Vec<Vec<SettledCampaign>>, StoreError>;
 
     /// Stores all of it in one transaction, or nothing; of runs that own nothing any more, nothing: which these are.
     /// Repeating a committed batch changes nothing.
@@ -136,6 +136,15 @@ pub trait Store: 'static {
     /// Closes the run with its report. Where that says that the listing was proven, the account's campaigns that the run
     /// did not list are marked as removed from the platform, until one is stored again; repeating it changes nothing.
     async fn finish_run(&self, run: &Run, report: &AccountReport) -> Result<(), StoreError>;
+}
+
+/// What a run wants to know of the campaigns that a page has shown it.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Whose page it is.
+    pub run: Arc<Run>,
+    /// The page's campaigns, each once.
+    pub ids: Vec<CampaignId>,
 }
 
 /// A run's part of a transaction that it shares with other runs.

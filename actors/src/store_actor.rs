@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use actix::prelude::*;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tracing::{debug, error};
 
 use crate::ledger::KeepSpent;

@@ -7,7 +7,7 @@ use actors::ports::Store;
 
 use crate::support::{
     ACCOUNT, Database, at, batch, begin, broken, campaign, commit, connect, ids, letter, letters, no_run,
-    refused, report, settled_now, synced,
+    refused, report, settled, settled_now, synced,
 };
 
 #[tokio::test]
@@ -218,9 +218,9 @@ async fn settled_is_what_this_run_stored_or_buried() {
     database.commit(&elsewhere, &batch([campaign("c2")])).await;
 
     let asked = ids(&["c-old", "d-old", "c1", "d1", "c2", "new"]);
-    let settled = settled_now(database.store.settled(&run, &asked).await.unwrap());
-    assert_eq!(settled, ids(&["c1", "d1"]));
-    assert_eq!(database.store.settled(&run, &[]).await, Ok(Vec::new()));
+    let by_run = settled_now(settled(&database.store, &run, &asked).await.unwrap());
+    assert_eq!(by_run, ids(&["c1", "d1"]));
+    assert_eq!(settled(&database.store, &run, &[]).await, Ok(Vec::new()));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use actors::ports::Store;
 use actors::report::{AccountReport, Status};
 
 use crate::support::{
-    ACCOUNT, Database, at, batch, begin, broken, campaign, ids, letter, letters, report, settled_now,
+    ACCOUNT, Database, at, batch, begin, broken, campaign, ids, letter, letters, report, settled, settled_now,
 };
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_dead_letter_is_stored_whatever_it_holds() {
     );
 
     let asked = ids(&["nul\0id", &long, "unknown"]);
-    let settled = settled_now(database.store.settled(&run, &asked).await.unwrap());
+    let settled = settled_now(settled(&database.store, &run, &asked).await.unwrap());
     assert_eq!(settled, ids(&["nul\0id", &long]), "known under the ids that the platform uses");
 }
 
@@ -117,7 +117,7 @@ async fn a_replay_is_told_what_is_not_to_be_tried_and_what_it_has_not_met() {
     assert_eq!(replay.replay, Some(Replay { filter: asked, letters: 3 }));
     let all = ids(&["d1", "d2", &long, "d4", "m1", "c1", "new"]);
     let by = async |wanted| {
-        let settled = database.store.settled(&replay, &all).await.unwrap();
+        let settled = settled(&database.store, &replay, &all).await.unwrap();
         let mut ids: Vec<_> = settled.into_iter().filter(|s| s.by == wanted).map(|s| s.id).collect();
         ids.sort();
         ids

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::{
-    ACCOUNT, Database, batch, begin, broken, campaign, commit, connect, ids, report, unavailable,
+    ACCOUNT, Database, batch, begin, broken, campaign, commit, connect, ids, report, settled, unavailable,
 };
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn a_pool_that_is_used_up_says_so() {
     let blocker = connect(&database.postgres, "campaign_sync").await;
     blocker.batch_execute("BEGIN; LOCK TABLE campaigns").await.unwrap();
     let asked = ids(&["c1"]);
-    let waiting = (0..8).map(|_| database.store.settled(&run, &asked));
+    let waiting = (0..8).map(|_| settled(&database.store, &run, &asked));
     let account = "other".into();
     let message = tokio::select! {
         biased;

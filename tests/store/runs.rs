@@ -7,7 +7,8 @@ use actors::ports::Store;
 use actors::report::{AccountReport, Problem, ProblemClass, Status};
 
 use crate::support::{
-    ACCOUNT, Database, batch, begin, campaign, commit, connect, ids, letter, report, save_spent, settled_now,
+    ACCOUNT, Database, batch, begin, campaign, commit, connect, ids, letter, report, save_spent, settled,
+    settled_now,
 };
 
 #[tokio::test]
@@ -60,14 +61,14 @@ async fn a_run_that_is_taken_over_keeps_its_id_and_knows_what_was_stored_before(
     assert_eq!((row.status.as_str(), row.finished_at, row.resumed), ("running", None, true));
     let all = ids(&["c1", "c2", "c3", "c4", "d1", "d2"]);
     let mut numbers: Vec<_> =
-        database.store.settled(&second, &all).await.unwrap().into_iter().map(|s| s.by).collect();
+        settled(&database.store, &second, &all).await.unwrap().into_iter().map(|s| s.by).collect();
     numbers.sort_by_key(|by| format!("{by:?}"));
     let expected = (0..3).map(|number| SettledBy::EarlierProcess { number }).collect::<Vec<_>>();
     assert_eq!(numbers, expected, "each has its own number, and the dead letters are tried again");
 
     let third = Batch { dead_letters: vec![letter("d2")], ..batch([campaign("c4"), campaign("d1")]) };
     database.commit(&second, &third).await;
-    let settled = database.store.settled(&second, &all).await.unwrap();
+    let settled = settled(&database.store, &second, &all).await.unwrap();
     let now: Vec<_> = settled.into_iter().filter(|s| s.by == SettledBy::ThisProcess).collect();
     assert_eq!(settled_now(now), ids(&["c4", "d1", "d2"]));
     let counters = "SELECT stored::text || ',' || dead_lettered::text FROM sync_runs";

@@ -2,11 +2,10 @@
 
 use std::future::pending;
 
-use actors::ports::Store;
 use campaign_sync::store::{DatabaseUrl, PgStore};
 
 use crate::support::{
-    ACCOUNT, Database, batch, begin, broken, campaign, commit, connect, ids, no_run, unavailable,
+    ACCOUNT, Database, batch, begin, broken, campaign, commit, connect, ids, no_run, settled, unavailable,
 };
 
 #[tokio::test]
@@ -94,7 +93,7 @@ async fn a_missing_table_is_named_with_what_brings_it_back() {
     for message in [
         broken(begin(&database.store, ACCOUNT).await),
         broken(commit(&database.store, &run, &batch([campaign("c1")])).await),
-        broken(database.store.settled(&run, &ids(&["c1"])).await),
+        broken(settled(&database.store, &run, &ids(&["c1"])).await),
         broken(database.store.recent_runs(None, 1).await),
     ] {
         assert!(

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use actors::model::{Batch, CampaignId, Run, Spent};
-use actors::ports::{Disowned, Share, Store};
+use actors::model::{Batch, CampaignId, LetterFilter, Run, SettledBy, Spent};
+use actors::ports::{Disowned, Question, Share, Store};
 use campaign_sync::store::PgStore;
 use futures_util::future::join_all;
 
 use crate::support::{
-    ACCOUNT_LOCKS, Database, at, batch, begin, broken, campaign, commit, letter, letters, report, save_spent,
+    ACCOUNT_LOCKS, Database, at, batch, begin, broken, campaign, commit, ids, letter, letters, report,
+    save_spent,
 };
 
 fn share(run: &Run, batch: Batch) -> Share {
@@ -350,4 +351,39 @@ async fn more_accounts_than_connections_begin_and_end() {
     let connections =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = 'ads' AND pid <> pg_backend_pid()";
     assert!(database.number(connections).await <= 9, "the pool's eight, and one for the locks");
+}
+
+#[tokio::test]
+async fn questions_of_several_runs_are_answered_together_and_of_each_for_itself() {
+    let database = Database::new().await;
+    let earlier = begin(&database.store, "replayed").await.unwrap();
+    database.commit(&earlier, &letters([letter("c1"), letter("c2")])).await;
+    database.store.finish_run(&earlier, &report(&earlier)).await.unwrap();
+    let (one, other) =
+        (begin(&database.store, "one").await.unwrap(), begin(&database.store, "other").await.unwrap());
+    database.commit(&one, &batch([campaign("c1")])).await;
+    database.commit(&other, &letters([letter("c2"), letter("nul\0")])).await;
+    let only = LetterFilter { campaigns: ids(&["c2"]), classes: vec![] };
+    let replay = database.store.begin_replay(&"replayed".into(), &only).await.unwrap();
+
+    let asked = ids(&["c1", "c2", "c3", "nul\0"]);
+    let question = |run: &Run, ids: &[CampaignId]| Question { run: Arc::new(run.clone()), ids: ids.to_vec() };
+    let questions =
+        [question(&one, &asked), question(&replay, &asked), question(&one, &[]), question(&other, &asked)];
+    let mut answers = database.store.settled(&questions).await.unwrap();
+    for answer in &mut answers {
+        answer.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+    let answers: Vec<Vec<_>> =
+        answers.iter().map(|answer| answer.iter().map(|s| (s.id.as_str(), s.by)).collect()).collect();
+    use SettledBy::{NotToReplay, ThisProcess};
+    assert_eq!(
+        answers,
+        [
+            vec![("c1", ThisProcess)],
+            vec![("c1", NotToReplay), ("c3", NotToReplay), ("nul\0", NotToReplay)],
+            vec![],
+            vec![("c2", ThisProcess), ("nul\0", ThisProcess)],
+        ]
+    );
 }

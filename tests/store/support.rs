@@ -7,7 +7,7 @@ use actors::model::{
     Batch, Campaign, CampaignId, DeadLetter, FailureClass, Run, SettledBy, SettledCampaign, Spent,
     SyncedCampaign,
 };
-use actors::ports::{Disowned, Share, Store, StoreError};
+use actors::ports::{Disowned, Question, Share, Store, StoreError};
 use actors::report::{AccountReport, Status};
 use campaign_sync::private_postgres::{PrivatePostgres, ThrowawayPostgres, throwaway};
 use campaign_sync::store::PgStore;
@@ -208,6 +208,15 @@ pub(crate) fn no_run() -> Run {
 }
 
 /// By this process, in the order of the ids.
+pub(crate) async fn settled(
+    store: &PgStore,
+    run: &Run,
+    ids: &[CampaignId],
+) -> Result<Vec<SettledCampaign>, StoreError> {
+    let question = Question { run: Arc::new(run.clone()), ids: ids.to_vec() };
+    store.settled(&[question]).await.map(|mut answers| answers.remove(0))
+}
+
 pub(crate) fn settled_now(settled: Vec<SettledCampaign>) -> Vec<CampaignId> {
     assert!(settled.iter().all(|settled| settled.by == SettledBy::ThisProcess), "{settled:?}");
     let mut ids: Vec<_> = settled.into_iter().map(|settled| settled.id).collect();

@@ -31,11 +31,6 @@ impl Member {
         Arc::new(Self { run, acknowledge, alarm, progress, broke, span })
     }
 
-    /// The run's.
-    pub(super) fn span(&self) -> Span {
-        self.span.clone()
-    }
-
     /// Of a transaction that begins now.
     pub(super) fn part(&self, entries: usize) -> Part {
         let run = self.span.clone();

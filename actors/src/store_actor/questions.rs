@@ -1,17 +1,17 @@
-//! What runs ask about their pages: a few questions at a time, the others wait in order. A question is part of the
-//! value until it is answered, so a panic asks it again.
+//! What runs ask about their pages: the questions of all who wait are asked together, one time after another. A question
+//! is part of the value until it is answered, so a panic asks it again.
 
 use tokio::sync::oneshot;
-use tracing::Instrument;
 
 use super::*;
+use crate::ports::Question;
 
-/// Questions at a time: each takes a connection of the store, which has others to serve, and more would only wait for
-/// the same processor.
-const MOST_AT_ONCE: usize = 2;
+/// Campaigns that are asked about at a time: the largest page there is. A question of milliseconds, and a thousand
+/// accounts' pages of ten go into it.
+const MOST_AT_ONCE: usize = 10_000;
 
 /// Asks which of these the run has settled already.
-#[derive(Clone, Debug, Message)]
+#[derive(Debug, Message)]
 #[rtype(result = "Result<Vec<SettledCampaign>, StoreError>")]
 pub(crate) struct FindSettled {
     pub(crate) member: Arc<Member>,
@@ -21,79 +21,109 @@ pub(crate) struct FindSettled {
 /// The questions that were asked.
 #[derive(Default)]
 pub(super) struct Questions {
-    waiting: VecDeque<Question>,
-    asked: Vec<(u64, Question)>,
-    next: u64,
+    waiting: VecDeque<Waiting>,
+    asking: Vec<Waiting>,
+    away: Option<Away>,
+    /// While a database that is away is given a rest.
+    paused: bool,
 }
 
-struct Question {
-    asked_at: Instant,
-    question: FindSettled,
+struct Waiting {
+    since: Instant,
+    member: Arc<Member>,
+    question: Question,
     reply: oneshot::Sender<Result<Vec<SettledCampaign>, StoreError>>,
 }
 
-impl<S: Store> StoreActor<S> {
-    fn ask_next(&mut self, ctx: &mut Context<Self>) {
-        while self.questions.asked.len() < MOST_AT_ONCE {
-            let Some(question) = self.questions.waiting.pop_front() else { return };
-            if question.question.member.is_gone() {
-                continue;
+impl Questions {
+    /// As many as go together; one at least, for no question is larger than a page.
+    fn take_next(&mut self) {
+        let mut campaigns = 0;
+        while let Some(next) = self.waiting.pop_front_if(|next| {
+            campaigns += next.question.ids.len();
+            campaigns <= MOST_AT_ONCE || self.asking.is_empty()
+        }) {
+            // Who has gone needs no answer.
+            if !next.member.is_gone() {
+                self.asking.push(next);
             }
-            self.questions.next += 1;
-            let (number, store) = (self.questions.next, self.store.clone());
-            let (FindSettled { member, ids }, since) = (question.question.clone(), question.asked_at);
-            self.questions.asked.push((number, question));
-            let span = member.span();
-            let find = async move { patiently(since, async || store.settled(&member.run, &ids).await).await };
-            let find = find.instrument(span);
-            ctx.spawn(find.into_actor(self).map(move |answer, actor, ctx| actor.answer(number, answer, ctx)));
         }
     }
 
-    fn answer(
-        &mut self,
-        number: u64,
-        answer: Result<Vec<SettledCampaign>, StoreError>,
-        ctx: &mut Context<Self>,
-    ) {
-        if let Some(place) = self.questions.asked.iter().position(|(asked, _)| *asked == number) {
-            let (_, question) = self.questions.asked.swap_remove(place);
-            // A pipeline that is gone needs no answer.
-            let _ = question.reply.send(answer);
+    /// What was being asked has to be asked again.
+    fn take_back(&mut self) {
+        for waiting in std::mem::take(&mut self.asking).into_iter().rev() {
+            self.waiting.push_front(waiting);
         }
-        self.ask_next(ctx);
+    }
+}
+
+impl<S: Store> StoreActor<S> {
+    fn ask(&mut self, ctx: &mut Context<Self>) {
+        if self.questions.paused || !self.questions.asking.is_empty() {
+            return;
+        }
+        self.questions.take_next();
+        if self.questions.asking.is_empty() {
+            return;
+        }
+        let questions: Vec<_> =
+            self.questions.asking.iter().map(|waiting| waiting.question.clone()).collect();
+        let store = self.store.clone();
+        let ask = async move { store.settled(&questions).await };
+        ctx.spawn(ask.into_actor(self).map(|answers, actor, ctx| actor.answer(answers, ctx)));
+    }
+
+    fn answer(&mut self, answers: Result<Vec<Vec<SettledCampaign>>, StoreError>, ctx: &mut Context<Self>) {
+        match answers {
+            Err(StoreError::Unavailable(cause)) => return self.ask_later(&cause, ctx),
+            Err(error) => {
+                for waiting in self.questions.asking.drain(..) {
+                    // Here and below: a pipeline that is gone needs no answer.
+                    let _ = waiting.reply.send(Err(error.clone()));
+                }
+            }
+            Ok(answers) => {
+                for (waiting, answer) in self.questions.asking.drain(..).zip(answers) {
+                    let _ = waiting.reply.send(Ok(answer));
+                }
+            }
+        }
+        self.questions.away = None;
+        self.ask(ctx);
+    }
+
+    /// The database is away: each question has its own patience.
+    fn ask_later(&mut self, cause: &str, ctx: &mut Context<Self>) {
+        let is_over = |waiting: &mut Waiting| Away::since(waiting.since).is_over();
+        for waiting in self.questions.asking.extract_if(.., is_over) {
+            let _ = waiting.reply.send(Err(StoreError::Unavailable(cause.to_owned())));
+        }
+        let wait = self.questions.away.get_or_insert_with(Away::begin).wait(cause);
+        self.questions.take_back();
+        self.questions.paused = true;
+        ctx.run_later(wait, |actor, ctx| {
+            actor.questions.paused = false;
+            actor.ask(ctx);
+        });
     }
 
     /// After a panic.
     pub(super) fn repair_questions(&mut self, ctx: &mut Context<Self>) {
-        for (_, question) in std::mem::take(&mut self.questions.asked).into_iter().rev() {
-            self.questions.waiting.push_front(question);
-        }
-        self.ask_next(ctx);
+        self.questions.take_back();
+        self.questions.paused = false;
+        self.ask(ctx);
     }
 }
 
 impl<S: Store> Handler<FindSettled> for StoreActor<S> {
     type Result = Later<Result<Vec<SettledCampaign>, StoreError>>;
 
-    fn handle(&mut self, question: FindSettled, ctx: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, FindSettled { member, ids }: FindSettled, ctx: &mut Context<Self>) -> Self::Result {
         let (reply, later) = oneshot::channel();
-        self.questions.waiting.push_back(Question { asked_at: Instant::now(), question, reply });
-        self.ask_next(ctx);
+        let question = Question { run: member.run.clone(), ids };
+        self.questions.waiting.push_back(Waiting { since: Instant::now(), member, question, reply });
+        self.ask(ctx);
         Later(later)
-    }
-}
-
-/// Repeats what a database that is away could not do, for as long as one is waited for since then.
-async fn patiently<T>(
-    since: Instant,
-    mut attempt: impl AsyncFnMut() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let mut away = Away::since(since);
-    loop {
-        match attempt().await {
-            Err(StoreError::Unavailable(cause)) if !away.is_over() => sleep(away.wait(&cause)).await,
-            answer => return answer,
-        }
     }
 }

@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use actix::Addr;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::away::{BACKOFF, BACKOFF_CAP};
 use super::*;
 use crate::model::{AccountId, Campaign, LetterFilter, SettledBy, Spent};
+use crate::ports::Question;
 use crate::progress::Progress;
 use crate::report::AccountReport;
 use crate::settings::RestartIntensity;
@@ -54,7 +56,8 @@ struct NotingStore {
     rows: RefCell<HashSet<u32>>,
     buried: RefCell<HashSet<u32>>,
     busy: Cell<bool>,
-    questions: RefCell<Vec<Instant>>,
+    /// Times, and how many were asked together.
+    questions: RefCell<Vec<(Instant, usize)>>,
     records: RefCell<Vec<Spent>>,
     /// Accounts that another process has taken.
     disowned: RefCell<HashSet<AccountId>>,
@@ -77,12 +80,13 @@ impl Store for NotingStore {
         unreachable!("the run began before")
     }
 
-    async fn settled(&self, _: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
+    async fn settled(&self, questions: &[Question]) -> Result<Vec<Vec<SettledCampaign>>, StoreError> {
         let number = self.questions.borrow().len();
-        self.questions.borrow_mut().push(Instant::now());
+        self.questions.borrow_mut().push((Instant::now(), questions.len()));
         sleep(COMMIT).await;
+        let answer = |question: &Question| question.ids.iter().cloned().map(settled).collect();
         match (self.fate)(number) {
-            Fate::Well => Ok(ids.iter().cloned().map(settled).collect()),
+            Fate::Well => Ok(questions.iter().map(answer).collect()),
             Fate::Away => Err(StoreError::Unavailable("away".into())),
             _ => Err(StoreError::Broken("broken".into())),
         }
@@ -131,7 +135,7 @@ impl Store for NotingStore {
 
     /// Meets with what the next question would.
     async fn save_spent(&self, records: &[(Arc<Run>, Spent)]) -> Result<Vec<Disowned>, StoreError> {
-        self.settled(&records[0].0, &[]).await?;
+        self.settled(&[]).await?;
         self.records.borrow_mut().extend(records.iter().map(|(_, spent)| spent.clone()));
         Ok(self.disowned_of(records.iter().map(|(run, _)| &**run)))
     }

@@ -14,7 +14,7 @@ use crate::model::{
     AccountId, Batch, CampaignId, DeadLetter, LetterFilter, Replay, Run, SettledBy, SettledCampaign, Spent,
     SyncedCampaign,
 };
-use crate::ports::{Disowned, Share, Store, StoreError};
+use crate::ports::{Disowned, Question, Share, Store, StoreError};
 use crate::report::AccountReport;
 
 /// What a commit meets with.
@@ -52,7 +52,7 @@ impl CommitFault {
 /// See the module.
 pub struct MemoryStore {
     fault: Box<dyn Fn(u64) -> CommitFault>,
-    lookup: Duration,
+    pub(super) lookup: Duration,
     finish: Duration,
     refuses: Box<dyn Fn(&CampaignId) -> bool>,
     commits: Cell<u64>,
@@ -190,6 +190,23 @@ impl MemoryStore {
     pub fn finished(&self) -> Vec<AccountReport> {
         self.finished.borrow().clone()
     }
+
+    pub(super) fn settled_of(&self, run: &Run, ids: &[CampaignId]) -> Vec<SettledCampaign> {
+        let (rows, dead_letters) = (self.rows.borrow(), self.dead_letters.borrow());
+        let by = |id: &CampaignId| match rows.get(id) {
+            Some(&Row { run: by, number, .. }) if by == run.id && number < run.stored_before => {
+                Some(SettledBy::EarlierProcess { number })
+            }
+            Some(row) if row.run == run.id => Some(SettledBy::ThisProcess),
+            _ => match (dead_letters.get(id), &run.replay) {
+                (Some((_, by)), _) if by == run => Some(SettledBy::ThisProcess),
+                (Some((letter, _)), Some(replay)) if replay.filter.fits(id, letter.class) => None,
+                (_, Some(_)) => Some(SettledBy::NotToReplay),
+                (_, None) => None,
+            },
+        };
+        ids.iter().filter_map(|id| Some(SettledCampaign { id: id.clone(), by: by(id)? })).collect()
+    }
 }
 
 impl Store for MemoryStore {
@@ -212,22 +229,9 @@ impl Store for MemoryStore {
         Ok(self.runs.begin_replay(account, Replay { filter: letters.clone(), letters: count }))
     }
 
-    async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
+    async fn settled(&self, questions: &[Question]) -> Result<Vec<Vec<SettledCampaign>>, StoreError> {
         sleep(self.lookup).await;
-        let (rows, dead_letters) = (self.rows.borrow(), self.dead_letters.borrow());
-        let by = |id: &CampaignId| match rows.get(id) {
-            Some(&Row { run: by, number, .. }) if by == run.id && number < run.stored_before => {
-                Some(SettledBy::EarlierProcess { number })
-            }
-            Some(row) if row.run == run.id => Some(SettledBy::ThisProcess),
-            _ => match (dead_letters.get(id), &run.replay) {
-                (Some((_, by)), _) if by == run => Some(SettledBy::ThisProcess),
-                (Some((letter, _)), Some(replay)) if replay.filter.fits(id, letter.class) => None,
-                (_, Some(_)) => Some(SettledBy::NotToReplay),
-                (_, None) => None,
-            },
-        };
-        Ok(ids.iter().filter_map(|id| Some(SettledCampaign { id: id.clone(), by: by(id)? })).collect())
+        Ok(questions.iter().map(|Question { run, ids }| self.settled_of(run, ids)).collect())
     }
 
     async fn commit(&self, shares: &[Share]) -> Result<Vec<Disowned>, StoreError> {

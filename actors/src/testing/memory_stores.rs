@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::{CommitFault, MemoryStore};
 use crate::model::{AccountId, CampaignId, LetterFilter, Run, SettledCampaign, Spent};
-use crate::ports::{Disowned, Share, Store, StoreError};
+use crate::ports::{Disowned, Question, Share, Store, StoreError};
 use crate::report::AccountReport;
 
 /// See the module.
@@ -125,13 +125,17 @@ impl Store for MemoryStores {
         self.at(account)?.begin_replay(account, letters).await
     }
 
-    async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
-        let store = self.at(&run.account)?;
+    async fn settled(&self, questions: &[Question]) -> Result<Vec<Vec<SettledCampaign>>, StoreError> {
         self.lookups.set(self.lookups.get() + 1);
         self.most_lookups.set(self.most_lookups.get().max(self.lookups.get()));
-        let settled = store.settled(run, ids).await;
+        let stores = questions.iter().map(|question| self.at(&question.run.account));
+        let stores = stores.collect::<Result<Vec<_>, _>>()?;
+        sleep(stores.iter().map(|store| store.lookup).max().unwrap_or_default()).await;
+        let answer =
+            |(store, Question { run, ids }): (&Rc<MemoryStore>, &Question)| store.settled_of(run, ids);
+        let settled = stores.iter().zip(questions).map(answer).collect();
         self.lookups.set(self.lookups.get() - 1);
-        settled
+        Ok(settled)
     }
 
     async fn commit(&self, shares: &[Share]) -> Result<Vec<Disowned>, StoreError> {

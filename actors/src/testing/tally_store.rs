@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::run_book::RunBook;
 use super::scripted_platform::{campaign_id, number_of};
 use crate::model::{AccountId, CampaignId, LetterFilter, Run, SettledBy, SettledCampaign, Spent};
-use crate::ports::{Disowned, Share, Store, StoreError};
+use crate::ports::{Disowned, Question, Share, Store, StoreError};
 use crate::report::AccountReport;
 
 /// See the module.
@@ -92,14 +92,17 @@ impl Store for TallyStore {
     }
 
     /// A campaign's own number is as good as one in the order of storing.
-    async fn settled(&self, _: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
+    async fn settled(&self, questions: &[Question]) -> Result<Vec<Vec<SettledCampaign>>, StoreError> {
         let (stored, stored_before) = (self.stored.borrow(), self.stored_before.borrow());
         let by = |id: &CampaignId| match has(&stored_before, id) {
             true => SettledBy::EarlierProcess { number: number_of(id) },
             false => SettledBy::ThisProcess,
         };
-        let settled = ids.iter().filter(|id| has(&stored, id));
-        Ok(settled.map(|id| SettledCampaign { id: id.clone(), by: by(id) }).collect())
+        let settled = |Question { ids, .. }: &Question| {
+            let settled = ids.iter().filter(|id| has(&stored, id));
+            settled.map(|id| SettledCampaign { id: id.clone(), by: by(id) }).collect()
+        };
+        Ok(questions.iter().map(settled).collect())
     }
 
     async fn commit(&self, shares: &[Share]) -> Result<Vec<Disowned>, StoreError> {

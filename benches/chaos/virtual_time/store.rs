@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::model::{AccountId, Batch, CampaignId, LetterFilter, Run, SettledCampaign, Spent};
-use actors::ports::{Disowned, Share, Store, StoreError};
+use actors::ports::{Disowned, Question, Share, Store, StoreError};
 use actors::report::AccountReport;
 use actors::testing::MemoryStore;
 use tokio::time::sleep;
@@ -137,10 +137,10 @@ impl Store for UnsteadyStore {
         self.memory.begin_replay(account, letters).await
     }
 
-    async fn settled(&self, run: &Run, ids: &[CampaignId]) -> Result<Vec<SettledCampaign>, StoreError> {
+    async fn settled(&self, questions: &[Question]) -> Result<Vec<Vec<SettledCampaign>>, StoreError> {
         self.sky.panic_in(StoreCall::Lookup);
         self.reach().await?;
-        self.memory.settled(run, ids).await
+        self.memory.settled(questions).await
     }
 
     async fn commit(&self, shares: &[Share]) -> Result<Vec<Disowned>, StoreError> {

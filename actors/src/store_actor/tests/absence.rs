@@ -88,7 +88,7 @@ fn a_question_is_asked_again_while_the_database_is_away_and_answered_then() {
             .expect("it is alive");
         assert_eq!(answer, Ok(ids.into_iter().map(settled).collect()));
         let asked: Vec<u128> =
-            scene.store.questions.borrow().iter().map(|at| (*at - begun).as_millis() / 100).collect();
+            scene.store.questions.borrow().iter().map(|(at, _)| (*at - begun).as_millis() / 100).collect();
         assert_eq!(asked, [0, 2, 7, 17], "at 0, 0.26, 0.77 and 1.78 s");
     });
 }
@@ -113,6 +113,23 @@ fn a_question_is_given_up_when_patience_ends_and_at_once_where_someone_has_to_ac
             .expect("it is alive");
         assert_eq!(answer, Err(StoreError::Broken("broken".into())));
         assert_eq!(scene.store.questions.borrow().len(), 1);
+    });
+}
+
+#[test]
+fn each_question_has_its_own_patience_however_many_wait_together() {
+    in_virtual_time(async {
+        let (scene, begun) = (Scene::new(10, |_| Fate::Away), Instant::now());
+        let later = DATABASE_PATIENCE / 2;
+        let ask = async |after| {
+            sleep(after).await;
+            let answer = scene.actor.send(FindSettled { member: scene.member.clone(), ids: vec![] }).await;
+            assert_eq!(answer, Ok(Err(StoreError::Unavailable("away".into()))));
+            begun.elapsed() - after
+        };
+        for waited in <[Duration; 2]>::from(tokio::join!(ask(Duration::ZERO), ask(later))) {
+            assert!((DATABASE_PATIENCE..DATABASE_PATIENCE + 2 * BACKOFF_CAP).contains(&waited), "{waited:?}");
+        }
     });
 }
 

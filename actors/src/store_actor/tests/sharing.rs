@@ -246,24 +246,36 @@ fn who_waits_for_a_record_is_served_in_order_however_many_ask_again_meanwhile() 
     });
 }
 
+/// When each of these is answered, in times of a commit: questions about so many campaigns.
+async fn answer_times(scene: &Scene, campaigns: impl IntoIterator<Item = u32>) -> Vec<u128> {
+    let begun = Instant::now();
+    let ask = |(n, campaigns): (usize, u32)| {
+        let ids: Vec<CampaignId> = (0..campaigns).map(|id| CampaignId::from(format!("{n}-{id}"))).collect();
+        let answer = scene.actor.send(FindSettled { member: scene.member.clone(), ids: ids.clone() });
+        async move {
+            assert_eq!(answer.await, Ok(Ok(ids.into_iter().map(settled).collect())), "{n}");
+            begun.elapsed().as_millis() / COMMIT.as_millis()
+        }
+    };
+    futures_util::future::join_all(campaigns.into_iter().enumerate().map(ask)).await
+}
+
 #[test]
-fn questions_are_asked_in_order_and_a_few_at_a_time() {
+fn questions_that_come_during_a_question_are_asked_together_after_it() {
     in_virtual_time(async {
-        let (scene, begun) = (Scene::new(10, well), Instant::now());
-        let ask = |n: u32| {
-            let question =
-                FindSettled { member: scene.member.clone(), ids: vec![n.to_string().as_str().into()] };
-            let answer = scene.actor.send(question);
-            async move { (answer.await, begun.elapsed().as_millis() / COMMIT.as_millis()) }
-        };
-        let answers = futures_util::future::join_all((0..8).map(ask)).await;
-        let times: Vec<u128> = answers.iter().map(|(_, at)| *at).collect();
-        assert_eq!(times, [1, 1, 2, 2, 3, 3, 4, 4]);
-        assert!(
-            answers.iter().enumerate().all(|(n, (answer, _))| {
-                *answer == Ok(Ok(vec![settled(CampaignId::from(n.to_string()))]))
-            })
-        );
+        let scene = Scene::new(10, well);
+        assert_eq!(answer_times(&scene, [1, 2, 0, 3, 1]).await, [1, 2, 2, 2, 2]);
+        let together: Vec<usize> = scene.store.questions.borrow().iter().map(|(_, asked)| *asked).collect();
+        assert_eq!(together, [1, 4]);
+    });
+}
+
+#[test]
+fn no_more_is_asked_together_than_the_largest_page_holds_but_for_one_that_is_larger() {
+    in_virtual_time(async {
+        let scene = Scene::new(10, well);
+        let times = answer_times(&scene, [1, 6_000, 4_000, 1, 20_000, 1]).await;
+        assert_eq!(times, [1, 2, 2, 3, 4, 5]);
     });
 }
 
@@ -279,6 +291,7 @@ fn a_question_whose_run_has_ended_is_not_asked() {
         let (first, second, third, fourth) = tokio::join!(first, second, third, ask(&scene.member));
         assert!([first, second, fourth].iter().all(|answer| *answer == Ok(Ok(vec![]))));
         assert!(third.is_err(), "nobody is there to be answered: {third:?}");
-        assert_eq!(scene.store.questions.borrow().len(), 3);
+        let together: Vec<usize> = scene.store.questions.borrow().iter().map(|(_, asked)| *asked).collect();
+        assert_eq!(together, [1, 2]);
     });
 }
