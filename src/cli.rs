@@ -7,6 +7,8 @@
 
 mod dead_letters;
 mod mock_platform;
+#[cfg(feature = "age")]
+mod secrets;
 mod shared;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -14,6 +16,8 @@ use clap_complete::Shell;
 
 pub use dead_letters::{DeadLettersCommand, DiscardArgs, LetterFilterArgs, ListArgs, ReplayArgs};
 pub use mock_platform::MockPlatformArgs;
+#[cfg(feature = "age")]
+pub use secrets::{EncryptArgs, SecretsCommand};
 pub use shared::{DatabaseArgs, FileArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs, TraceArgs};
 
 /// Syncs advertising campaigns from a rate-limited platform into PostgreSQL.
@@ -60,6 +64,10 @@ pub enum Command {
     /// List, replay or discard the campaigns that were given up on
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Encrypt secrets that the configuration file names
+    #[cfg(feature = "age")]
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// Serve the reference platform's API with its limits and faults, for trying things out
     MockPlatform(MockPlatformArgs),
     /// Print the completions of a shell

@@ -11,6 +11,8 @@ pub mod mock_platform;
 pub mod plan;
 pub mod run;
 pub mod runs;
+#[cfg(feature = "age")]
+pub mod secrets;
 pub mod serve;
 
 mod generated;

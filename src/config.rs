@@ -10,6 +10,8 @@ mod bounded;
 mod choice;
 mod dead_letters;
 pub(crate) mod duration;
+#[cfg(feature = "age")]
+mod encrypt;
 mod environment;
 mod faults;
 mod file;
@@ -23,6 +25,7 @@ mod rate_limit;
 mod reader;
 mod retry;
 mod secret_command;
+mod secret_file;
 mod serve;
 pub(crate) mod setting;
 mod source;
@@ -38,21 +41,25 @@ use actors::model::{AccountId, LetterFilter};
 use actors::retry_budget::RetryShare;
 use actors::retry_policy::RetryPolicy;
 use actors::settings::{BatchLimits, Concurrency};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use url::Url;
 
 use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, RunArgs, RunsArgs, TraceArgs};
+use crate::rotating_secret::RotatingSecret;
 use crate::serve::schedule::Schedule;
 use crate::store::DatabaseUrl;
 
 pub use choice::{LogFormat, RateLimitHeaders, ReportFormat, RetryHint};
 pub use dead_letters::{DiscardConfig, ListConfig};
+#[cfg(feature = "age")]
+pub use encrypt::EncryptConfig;
 pub use environment::Environment;
 pub use faults::Fault;
 pub use mock_platform::MockPlatformConfig;
 pub use plan::{Campaigns, PlanConfig};
 pub use problem::{InvalidConfig, Problem};
 pub use rate_limit::RateLimits;
+pub use secret_command::MAX_SECRET_BYTES;
 pub use serve::ServeConfig;
 pub use source::Source;
 
@@ -98,7 +105,7 @@ impl AccountConfig {
         let mut hasher = DefaultHasher::new();
         // Debug shows every value but the secret.
         format!("{self:?}").hash(&mut hasher);
-        self.platform.password.expose_secret().hash(&mut hasher);
+        self.platform.password.newest().expose_secret().hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -113,7 +120,7 @@ pub struct PlatformConfig {
     /// The login's name.
     pub email: String,
     /// The login's secret.
-    pub password: SecretString,
+    pub password: RotatingSecret,
     /// Of one attempt, connect to last byte: 10 ms to 10 min.
     pub request_timeout: Duration,
 }
@@ -313,7 +320,7 @@ fn max_in_flight(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<NonZeroU
 fn database(reader: &mut Reader<'_>, flag: Option<&str>) -> DatabaseConfig {
     let text = reader.optional_secret(&setting::DATABASE_URL, flag, text::database_url);
     DatabaseConfig {
-        url: text.and_then(|text| text.expose_secret().parse().ok()),
+        url: text.and_then(|text| text.newest().expose_secret().parse().ok()),
         private_directory: reader.private_postgres_directory(),
     }
 }

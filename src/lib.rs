@@ -13,6 +13,7 @@ pub mod printable;
 pub mod private_postgres;
 pub mod progress;
 pub mod report;
+pub mod rotating_secret;
 pub mod serve;
 pub mod shutdown;
 pub mod standard_error;

@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::Context;
+#[cfg(feature = "age")]
+use campaign_sync::cli::SecretsCommand;
 use campaign_sync::cli::{Cli, Command, DeadLettersCommand};
 use campaign_sync::config::{self, Environment, InvalidConfig, LogConfig, LogFormat};
 use campaign_sync::shutdown::{INTERRUPTED, Shutdown};
@@ -104,6 +106,11 @@ async fn run(
             let config = config::DiscardConfig::load(&args, &environment)?;
             let (_, shutdown) = begin(&config.log, by_terminal())?;
             shutdown.or(commands::dead_letters::discard(config)).await.unwrap_or_else(interrupted)
+        }
+        #[cfg(feature = "age")]
+        Command::Secrets(SecretsCommand::Encrypt(args)) => {
+            // A signal ends it: nothing is left half done.
+            commands::secrets::encrypt(config::EncryptConfig::load(&args, &environment)?)
         }
         Command::MockPlatform(args) => {
             let config = config::MockPlatformConfig::load(&args, &environment)?;

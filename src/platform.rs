@@ -16,6 +16,7 @@ mod scrub;
 mod verdict;
 mod wire;
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,9 +30,12 @@ use awc::http::Method;
 use awc::http::header::HeaderValue;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use url::Url;
+
+use crate::rotating_secret::RotatingSecret;
 
 pub use client::Connections;
 use endpoints::Endpoints;
@@ -58,7 +62,7 @@ pub struct PlatformSettings {
     /// The login's name; it must hold no colon.
     pub email: String,
     /// The login's secret.
-    pub password: SecretString,
+    pub password: RotatingSecret,
     /// Of one request, connect to last byte.
     pub request_timeout: Duration,
 }
@@ -85,10 +89,24 @@ pub struct HttpPlatform {
     connections: Connections,
     endpoints: Endpoints,
     account: AccountId,
-    password: SecretString,
-    /// `base64(email:password)`, as the login sends it.
-    basic: SecretString,
+    email: String,
+    password: RotatingSecret,
+    credentials: RefCell<Credentials>,
     request_timeout: Duration,
+}
+
+/// What the login sends.
+struct Credentials {
+    password: SecretString,
+    /// `base64(email:password)`.
+    basic: SecretString,
+}
+
+impl Credentials {
+    fn new(email: &str, password: SecretString) -> Self {
+        let plain = Zeroizing::new(format!("{email}:{}", password.expose_secret()));
+        Self { password, basic: SecretString::from(BASE64_STANDARD.encode(plain.as_bytes())) }
+    }
 }
 
 impl HttpPlatform {
@@ -98,13 +116,13 @@ impl HttpPlatform {
         if HeaderValue::from_str(account.as_str()).is_err() {
             return Err(SetupError::Account(account));
         }
-        let basic = BASE64_STANDARD.encode(format!("{email}:{}", password.expose_secret()));
         Ok(Self {
             connections: connections.clone(),
             endpoints: Endpoints::new(&base_url),
             account,
+            credentials: RefCell::new(Credentials::new(&email, password.newest())),
+            email,
             password,
-            basic: SecretString::from(basic),
             request_timeout,
         })
     }
@@ -116,15 +134,13 @@ impl HttpPlatform {
         target: &endpoints::Target,
         authorization: Authorization<'_>,
     ) -> Result<Exchange, PlatformError> {
-        let mut secrets = vec![self.password.expose_secret(), self.basic.expose_secret()];
-        let authorization = match authorization {
-            Authorization::Basic => format!("Basic {}", self.basic.expose_secret()),
-            Authorization::Bearer(token) => {
-                secrets.push(token.secret.expose_secret());
-                format!("Bearer {}", token.secret.expose_secret())
-            }
+        let Credentials { password, basic } = &*self.credentials.borrow();
+        let (scheme, secret) = match authorization {
+            Authorization::Basic => ("Basic", basic),
+            Authorization::Bearer(token) => ("Bearer", &token.secret),
         };
-        let secrets = scrub::Secrets::new(secrets);
+        let secrets = scrub::Secrets::new([password, basic, secret]);
+        let authorization = Zeroizing::new(format!("{scheme} {}", secret.expose_secret()));
         let timeout = self.request_timeout;
         let exchange = Exchange::new(&self.connections.0, method, target, &authorization, secrets, timeout)?;
         Ok(exchange.header(CLIENT_ID, self.account.as_str()))
@@ -147,6 +163,13 @@ impl fmt::Debug for HttpPlatform {
 }
 
 impl Platform for HttpPlatform {
+    async fn renew_credentials(&self) -> Result<bool, String> {
+        let refused = self.credentials.borrow().password.clone();
+        let Some(password) = self.password.after(&refused).await? else { return Ok(false) };
+        self.credentials.replace(Credentials::new(&self.email, password));
+        Ok(true)
+    }
+
     async fn login(&self, permit: Permit) -> Result<Login, PlatformError> {
         self.exchange(Method::POST, &self.endpoints.login(), Authorization::Basic)?
             .confidential()

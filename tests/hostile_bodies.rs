@@ -11,7 +11,6 @@ use actors::ports::Platform;
 use campaign_sync::platform::{Connections, HttpPlatform, PlatformSettings};
 use mock_platform::{EMAIL, Fault, MockPlatform, PASSWORD, Settings};
 use peak_alloc::PeakAlloc;
-use secrecy::SecretString;
 
 #[global_allocator]
 static PEAK: PeakAlloc = PeakAlloc;
@@ -31,7 +30,7 @@ fn client(mock: &MockPlatform) -> HttpPlatform {
         base_url: mock.url().parse().expect("the mock platform's URL is one"),
         account: "acme".into(),
         email: EMAIL.to_owned(),
-        password: SecretString::from(PASSWORD),
+        password: PASSWORD.into(),
         // The bound has to end it, and not the time.
         request_timeout: Duration::from_secs(60),
     };

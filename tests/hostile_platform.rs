@@ -20,7 +20,6 @@ use actors::settings::{PipelineSettings, RateLimit};
 use actors::testing::{MemoryStore, limit, run_to_end, settings};
 use campaign_sync::platform::{Connections, HttpPlatform, PlatformSettings};
 use mock_platform::{EMAIL, Fault, MockPlatform, PASSWORD, Settings, Stats, campaign};
-use secrecy::SecretString;
 use tokio::time::timeout;
 
 const CAMPAIGNS: u64 = 45;
@@ -113,7 +112,7 @@ async fn run_limited(faults: &[(Fault, f64)], seed: u64, rate_limit: RateLimit) 
         base_url: mock.url().parse().expect("the mock platform's URL is one"),
         account: settings.account.clone(),
         email: EMAIL.to_owned(),
-        password: SecretString::from(PASSWORD),
+        password: PASSWORD.into(),
         request_timeout: REQUEST_TIMEOUT,
     };
     let client = HttpPlatform::new(platform, &connections).expect("nothing is sent yet");

@@ -169,7 +169,8 @@ impl<P: Platform> AuthActor<P> {
     }
 }
 
-/// One login, repeated while it fails in a way that can pass. Yields when the request that succeeded was begun:
+/// One login, repeated while it fails in a way that can pass; and once with new credentials, where those that were refused
+/// have been replaced since they were read. Yields when the request that succeeded was begun:
 /// the token's life is counted from a moment that is surely not after its issue.
 pub(crate) async fn log_in<P: Platform>(
     platform: Rc<P>,
@@ -177,6 +178,7 @@ pub(crate) async fn log_in<P: Platform>(
     mut attempts: Attempts,
     jitter: Jitter,
 ) -> Result<(Instant, Login), AuthError> {
+    let mut renewed = false;
     loop {
         let asked = Instant::now();
         let permit = acquire_permit(&limiter, Endpoint::Auth, attempts.made() > 0).await;
@@ -186,7 +188,23 @@ pub(crate) async fn log_in<P: Platform>(
         let (begun, probe) = (Instant::now(), permit.is_probe());
         let error = match spans::attempt(Endpoint::Auth, waited, platform.login(permit)).await {
             Ok(login) => return Ok((begun, login)),
-            Err(PlatformError::Unauthorized { message }) => return Err(AuthError::Refused(message)),
+            Err(PlatformError::Unauthorized { message }) if renewed => {
+                return Err(AuthError::Refused(message));
+            }
+            Err(PlatformError::Unauthorized { message }) => {
+                renewed = true;
+                match platform.renew_credentials().await {
+                    Ok(true) => {
+                        info!("the credentials were refused and have been replaced: trying the new ones")
+                    }
+                    Ok(false) => return Err(AuthError::Refused(message)),
+                    Err(why) => {
+                        let message = format!("{message}; the password cannot be read again: {why}");
+                        return Err(AuthError::Refused(message));
+                    }
+                }
+                continue;
+            }
             Err(error) => error,
         };
         if let PlatformError::Throttled { retry_after } = error {

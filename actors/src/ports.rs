@@ -25,6 +25,12 @@ pub trait Platform: 'static {
     /// Exchanges the account's credentials for a token.
     async fn login(&self, permit: Permit) -> Result<Login, PlatformError>;
 
+    /// After a login that was refused: reads the credentials again where they come from; whether they are others now. The
+    /// error says in words why they cannot be read. A platform whose credentials stay as they are need not say so.
+    async fn renew_credentials(&self) -> Result<bool, String> {
+        Ok(false)
+    }
+
     /// Fetches one page of the listing.
     async fn list(
         &self,

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use actix::Actor;
 use anyhow::Context;
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -79,7 +78,7 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
         metrics: Arc::new(move || rendered.render()),
         checks: upkeep::checks(store, &scheduler),
         pausing: Arc::default(),
-        token: config.api_token.clone().map(Arc::new),
+        token: config.api_token.clone(),
     };
     let server = http::serve(listener, api).with_context(|| format!("cannot serve on {address}"))?;
     let http = server.handle();
@@ -136,15 +135,14 @@ async fn reload(args: &ServeArgs, at_start: &ServeConfig) -> Option<ServeConfig>
         ("database_url", new.database.url != at_start.database.url),
         ("log_level or log_format", new.log != at_start.log),
         ("otlp_endpoint", new.otlp_endpoint != at_start.otlp_endpoint),
-        ("api_token", token(&new) != token(at_start)),
+        ("api_token", new.api_token.is_some() != at_start.api_token.is_some()),
         ("batch_size or batch_linger", batch_limits(&new.accounts) != batch_limits(&at_start.accounts)),
     ];
     for (setting, _) in needs_restart.into_iter().filter(|(_, has_changed)| *has_changed) {
         warn!(setting, "this has changed and is used only after a restart");
     }
+    if let (Some(used), Some(new)) = (&at_start.api_token, &new.api_token) {
+        used.replace(new.newest());
+    }
     Some(new)
-}
-
-fn token(config: &ServeConfig) -> Option<&str> {
-    config.api_token.as_ref().map(ExposeSecret::expose_secret)
 }

@@ -115,7 +115,8 @@ impl MockPlatformConfig {
                 token_life: token_life?,
                 seed: seed?,
                 email: email?,
-                password: password.unwrap_or_else(|| SecretString::from(MOCK_PASSWORD)),
+                password: password
+                    .map_or_else(|| SecretString::from(MOCK_PASSWORD), |password| password.newest()),
                 log: log?,
             })
         };

@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
         self.refuse(problem);
     }
 
-    fn checked<T>(
+    pub(super) fn checked<T>(
         &mut self,
         setting: &str,
         value: &str,

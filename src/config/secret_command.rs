@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
@@ -17,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// A password or a connection string, with much room.
-pub(super) const MAX_SECRET_BYTES: u64 = 64 * 1024;
+pub const MAX_SECRET_BYTES: u64 = 64 * 1024;
 /// A password manager that asks somewhere else has answered by then.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Each is a process of its own, and most wait for the same server.
@@ -44,6 +45,12 @@ impl Outputs {
         self.run(HashSet::from([words.clone()]), folder);
         self.0.get(words).cloned().unwrap_or_else(|| Err("its command was not run".to_owned()))
     }
+}
+
+/// What it prints now.
+pub(super) fn run_once(words: &Words, folder: &Path) -> Output {
+    let outputs = run_all(HashSet::from([words.clone()]), folder, PATIENCE);
+    outputs.into_values().next().unwrap_or_else(|| Err("its command was not run".to_owned()))
 }
 
 /// The text without the newline at its end.
@@ -108,7 +115,7 @@ async fn run(words: &Words, folder: &Path, patience: Duration) -> Output {
 }
 
 async fn output_of(child: &mut Child) -> Output {
-    let mut bytes = Vec::new();
+    let mut bytes = Zeroizing::new(Vec::new());
     if let Some(stdout) = child.stdout.take() {
         read(stdout, &mut bytes).await?;
     }
@@ -116,8 +123,8 @@ async fn output_of(child: &mut Child) -> Output {
     if !status.success() {
         return Err(format!("failed: {status}"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| "printed what is not UTF-8")?;
-    match without_newline(&text) {
+    let text = str::from_utf8(&bytes).map_err(|_| "printed what is not UTF-8")?;
+    match without_newline(text) {
         "" => Err("printed nothing".to_owned()),
         secret => Ok(SecretString::from(secret)),
     }

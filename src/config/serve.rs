@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
-use secrecy::SecretString;
 use url::Url;
 
 use super::account::accounts;
@@ -15,6 +14,7 @@ use super::{
     text,
 };
 use crate::cli::ServeArgs;
+use crate::rotating_secret::RotatingSecret;
 
 /// What `serve` needs.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct ServeConfig {
     /// Where HTTP is served.
     pub listen: SocketAddr,
     /// What an operator has to know to change something over HTTP; none: nothing can be changed.
-    pub api_token: Option<SecretString>,
+    pub api_token: Option<RotatingSecret>,
     /// Where the rows are.
     pub database: DatabaseConfig,
     /// What standard error gets.
@@ -73,6 +73,6 @@ pub(super) fn listen(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<Sock
     reader.optional(&setting::LISTEN, flag, text::address)
 }
 
-pub(super) fn api_token(reader: &mut Reader<'_>) -> Option<SecretString> {
+pub(super) fn api_token(reader: &mut Reader<'_>) -> Option<RotatingSecret> {
     reader.optional_secret(&setting::API_TOKEN, None, text::api_token)
 }

@@ -238,7 +238,16 @@ pub(crate) const API_TOKEN: Secret = Secret {
     key: "api_token",
     of: Of::Process,
 };
-pub(crate) static SECRETS: [&Secret; 3] = [&PASSWORD, &DATABASE_URL, &API_TOKEN];
+/// What secrets that are encrypted with age are decrypted with.
+pub(crate) const AGE_IDENTITY: Secret = Secret {
+    name: "age identity",
+    flag: None,
+    variable: "CAMPAIGN_SYNC_AGE_IDENTITY",
+    file_variable: "CAMPAIGN_SYNC_AGE_IDENTITY_FILE",
+    key: "age_identity",
+    of: Of::Process,
+};
+pub(crate) static SECRETS: [&Secret; 4] = [&PASSWORD, &DATABASE_URL, &API_TOKEN, &AGE_IDENTITY];
 
 /// The names that the program reads from the environment.
 pub(crate) fn variables() -> impl Iterator<Item = &'static str> {

@@ -81,7 +81,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(only(&config.accounts).platform.account.as_str(), "default");
     assert_eq!(only(&config.accounts).platform.api_url.as_str(), "https://ads.example.com/v1");
     assert_eq!(only(&config.accounts).platform.email, "ann@example.com");
-    assert_eq!(only(&config.accounts).platform.password.expose_secret(), "hunter2");
+    assert_eq!(only(&config.accounts).platform.password.newest().expose_secret(), "hunter2");
     assert_eq!(only(&config.accounts).platform.request_timeout, Duration::from_secs(10));
     let pipeline = PipelineConfig {
         fresh: false,
@@ -405,7 +405,7 @@ fn the_example_file_is_a_configuration() {
     let example = include_str!("../../.env.example");
     let config = run_bare("", &environment(&[], example)).unwrap();
     assert_eq!(only(&config.accounts).platform.email, "name@example.com");
-    assert_eq!(only(&config.accounts).platform.password.expose_secret(), "change me");
+    assert_eq!(only(&config.accounts).platform.password.newest().expose_secret(), "change me");
 }
 
 #[test]

@@ -57,6 +57,13 @@ pub(super) fn password(text: &str) -> Result<(), Refusal> {
     if text.is_empty() { Err(Refusal::hidden("non-empty")) } else { Ok(()) }
 }
 
+/// Something that age decrypts with.
+#[cfg(feature = "age")]
+pub(super) fn age_identity(text: &str) -> Result<(), Refusal> {
+    let identities = super::secret_file::identities(&secrecy::SecretString::from(text));
+    identities.map(drop).map_err(|_| Refusal::hidden("what age-keygen makes (AGE-SECRET-KEY-1…)"))
+}
+
 /// What the store can connect to. Its words on what is wrong hold no part of the text.
 pub(super) fn database_url(text: &str) -> Result<(), Refusal> {
     let parsed = text.parse::<DatabaseUrl>();

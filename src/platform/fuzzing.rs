@@ -7,6 +7,7 @@ use actors::ports::PlatformError;
 use actors::quota_signals::QuotaSignals;
 use awc::http::StatusCode;
 use awc::http::header::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::SecretString;
 
 use super::scrub::Secrets;
 use super::verdict::Verdict;
@@ -39,14 +40,17 @@ pub fn quota_signals(head: &[Field<'_>]) -> QuotaSignals {
 
 /// The message where a success is none by its body, or by `error`.
 pub fn unpromised(error: &str, body: &[u8], secrets: &[&str]) -> String {
-    exchange::unpromised(WHAT, StatusCode::OK, error, Some(body), &Secrets::new(secrets.iter().copied()))
+    exchange::unpromised(WHAT, StatusCode::OK, error, Some(body), &hiding(secrets))
 }
 
 /// An answer whose status is no success, or is to be taken for none.
 pub fn refusal(status: u16, head: &[Field<'_>], body: &[u8], secrets: &[&str]) -> PlatformError {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    let secrets = Secrets::new(secrets.iter().copied());
-    exchange::refusal(Verdict::of(status), WHAT, status, &headers(head), body, &secrets)
+    exchange::refusal(Verdict::of(status), WHAT, status, &headers(head), body, &hiding(secrets))
+}
+
+fn hiding(secrets: &[&str]) -> Secrets {
+    Secrets::new(&secrets.iter().map(|secret| SecretString::from(*secret)).collect::<Vec<_>>())
 }
 
 /// Without what HTTP cannot carry.

@@ -1,20 +1,22 @@
 //! What the platform says, made fit to be shown: without secrets, without control characters, and short.
 
+use secrecy::{ExposeSecret, SecretString};
+
 /// A message's quotation: enough to recognise an error page by, short enough for a log line.
 const SNIPPET_CHARS: usize = 200;
 /// Stands for a secret.
 const HIDDEN: &str = "[secret]";
 
 /// The secrets of one request. A platform may echo any of them in an error body.
-pub(super) struct Secrets(Vec<String>);
+pub(super) struct Secrets(Vec<SecretString>);
 
 impl Secrets {
     /// Each is hidden as it is and however JSON spells it: platforms write `/` as `\/`, and `é` as `\u00e9`.
-    pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut secrets: Vec<_> =
-            secrets.into_iter().filter(|secret| !secret.is_empty()).map(str::to_owned).collect();
+    pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
+        let is_some = |secret: &&SecretString| !secret.expose_secret().is_empty();
+        let mut secrets: Vec<_> = secrets.into_iter().filter(is_some).cloned().collect();
         // The longest first: a secret that contains another is hidden whole.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
         Self(secrets)
     }
 
@@ -26,7 +28,7 @@ impl Secrets {
         // A space at the end would be trimmed, and with it the sign that there was more.
         while chars <= SNIPPET_CHARS || hidden.ends_with(char::is_whitespace) {
             let Some(first) = rest.chars().next() else { break };
-            if let Some(after) = self.0.iter().find_map(|secret| after(rest, secret)) {
+            if let Some(after) = self.0.iter().find_map(|secret| after(rest, secret.expose_secret())) {
                 hidden.push_str(HIDDEN);
                 chars += HIDDEN.len();
                 rest = after;
@@ -100,18 +102,22 @@ fn is_format(c: char) -> bool {
 mod tests {
     use super::*;
 
+    fn hiding<const N: usize>(secrets: [&str; N]) -> Secrets {
+        Secrets::new(&secrets.map(SecretString::from))
+    }
+
     #[test]
     fn a_secret_is_hidden_even_where_the_text_is_cut_in_its_middle() {
-        let secrets = Secrets::new(["s3cr3t-token"]);
+        let secrets = hiding(["s3cr3t-token"]);
         let text = format!("{}s3cr3t-token", "x".repeat(SNIPPET_CHARS - 4));
         assert!(!secrets.scrub(&text).contains("s3"), "{}", secrets.scrub(&text));
     }
 
     #[test]
     fn a_secret_is_hidden_in_its_json_spelling_too() {
-        let secrets = Secrets::new([r#"pass"word""#]);
+        let secrets = hiding([r#"pass"word""#]);
         assert_eq!(secrets.scrub(r#"{"password":"pass\"word\""}"#), r#"{"password":"[secret]"}"#);
-        let secrets = Secrets::new(["a/ö\n🦀\\"]);
+        let secrets = hiding(["a/ö\n🦀\\"]);
         for spelling in [
             "a/ö\n🦀\\",
             r"a/ö\n🦀\\",
@@ -135,20 +141,20 @@ mod tests {
             format!("{}{}x", "x".repeat(SNIPPET_CHARS), " ".repeat(1000)),
             "s".repeat(1000),
         ] {
-            assert!(Secrets::new(["sss"]).scrub(&more).ends_with('…'), "{more}");
+            assert!(hiding(["sss"]).scrub(&more).ends_with('…'), "{more}");
         }
         let whole = "x".repeat(SNIPPET_CHARS);
-        assert_eq!(Secrets::new(["sss"]).scrub(&format!(" {whole}  ")), whole);
+        assert_eq!(hiding(["sss"]).scrub(&format!(" {whole}  ")), whole);
     }
 
     #[test]
     fn a_secret_that_contains_another_is_hidden_whole() {
-        assert_eq!(Secrets::new(["pass", "password"]).scrub("a password"), "a [secret]");
+        assert_eq!(hiding(["pass", "password"]).scrub("a password"), "a [secret]");
     }
 
     #[test]
     fn an_empty_secret_hides_nothing() {
-        assert_eq!(Secrets::new([""]).scrub("text"), "text");
+        assert_eq!(hiding([""]).scrub("text"), "text");
     }
 
     #[test]

@@ -23,7 +23,6 @@ use actix::Addr;
 use actix_web::dev::Server;
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpServer, get, web};
-use secrecy::SecretString;
 use tokio::sync::{Mutex, Semaphore, watch};
 use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
@@ -35,6 +34,7 @@ use self::operator::Token;
 use super::letters::LetterCounts;
 use super::live::Live;
 use super::scheduler::{Scheduler, Snapshot};
+use crate::rotating_secret::RotatingSecret;
 use crate::store::PgStore;
 
 /// Connections at once; the next ones wait to be accepted. A scrape, a few operators and their open pages.
@@ -75,7 +75,7 @@ pub struct Api {
     /// Whose turn it is to pause or resume.
     pub pausing: Arc<Mutex<()>>,
     /// The token of operators; without one nothing can be changed over HTTP.
-    pub token: Option<Arc<SecretString>>,
+    pub token: Option<RotatingSecret>,
 }
 
 /// Serves until it is stopped, on a thread of its own. Where the listener is on a loopback address, only requests to such

@@ -20,6 +20,7 @@ mod reload;
 mod resumption;
 mod retries;
 mod running;
+mod secrets;
 mod service;
 mod serving;
 mod signals;

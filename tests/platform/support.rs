@@ -30,7 +30,7 @@ pub(crate) fn settings(base_url: &str) -> PlatformSettings {
         base_url: base_url.parse().unwrap(),
         account: "acme".into(),
         email: "ann@example.com".to_owned(),
-        password: SecretString::from(PASSWORD),
+        password: PASSWORD.into(),
         // Nothing but the tests of timeouts should ever wait as long as this.
         request_timeout: Duration::from_secs(60),
     }

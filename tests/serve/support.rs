@@ -12,6 +12,7 @@ use actors::model::{AccountId, Batch, DeadLetter, FailureClass};
 use actors::ports::{Share, Store};
 use actors::report::{AccountReport, Status};
 use campaign_sync::private_postgres::{ThrowawayPostgres, throwaway};
+use campaign_sync::rotating_secret::RotatingSecret;
 use campaign_sync::serve::http::{Api, Check, serve};
 use campaign_sync::serve::letters::LetterCounts;
 use campaign_sync::serve::live::Live;
@@ -71,7 +72,7 @@ pub(crate) fn serving(token: Option<&'static str>, checks: Vec<Check>, test: imp
             metrics: Arc::new(|| "campaign_sync_up 1\n".to_owned()),
             checks,
             pausing: Arc::default(),
-            token: token.map(|token| Arc::new(token.into())),
+            token: token.map(RotatingSecret::from),
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -29,7 +29,11 @@ impl Scene {
     }
 
     fn with_life(limits: &[RateLimit], life: Duration, script: impl Fn(&Call) -> Play + 'static) -> Self {
-        let platform = Rc::new(ScriptedPlatform::obliging(0).token_life(life).playing(script));
+        Self::on(limits, ScriptedPlatform::obliging(0).token_life(life).playing(script))
+    }
+
+    fn on(limits: &[RateLimit], platform: ScriptedPlatform) -> Self {
+        let platform = Rc::new(platform);
         let jitter = Jitter::seeded(1);
         let limiter = RateLimiter::new(limits, 10 * SECOND, jitter.clone(), Arc::new(unwatched())).start();
         let retry = RetryPolicy {
@@ -155,6 +159,29 @@ fn refused_credentials_are_final_and_everyone_is_told_and_so_is_a_wrong_address_
             }
             assert_eq!(answer(scene.ask()).await.err(), Some(refused));
             assert_eq!(scene.logins(), 1);
+        }
+    });
+}
+
+#[test]
+fn credentials_that_were_replaced_at_their_source_are_tried_once_before_a_login_gives_up() {
+    in_virtual_time(async {
+        let scene = |refused: u64, renewals: Vec<Result<bool, String>>| {
+            let script =
+                move |call: &Call| if call.number < refused { Play::Unauthorized } else { Play::Well };
+            let platform = ScriptedPlatform::obliging(0).playing(script).renewing(renewals);
+            Scene::on(&[], platform)
+        };
+        let replaced = scene(1, vec![Ok(true)]);
+        assert_eq!((replaced.generation().await, replaced.logins()), (1, 2));
+        for (renewals, says, logins) in [
+            (vec![Ok(true), Ok(true)], "it said 401", 2),
+            (vec![Ok(false)], "it said 401", 1),
+            (vec![Err("gone".to_owned())], "it said 401; the password cannot be read again: gone", 1),
+        ] {
+            let scene = scene(u64::MAX, renewals);
+            assert_eq!(answer(scene.ask()).await.err(), Some(AuthError::Refused(says.to_owned())));
+            assert_eq!(scene.logins(), logins);
         }
     });
 }

@@ -91,6 +91,7 @@ pub struct ScriptedPlatform {
     most_in_flight: Cell<usize>,
     remembers: bool,
     states: Vec<RateLimit>,
+    renewals: RefCell<Vec<Result<bool, String>>>,
 }
 
 impl fmt::Debug for ScriptedPlatform {
@@ -120,12 +121,20 @@ impl ScriptedPlatform {
             most_in_flight: Cell::new(0),
             remembers: true,
             states: vec![],
+            renewals: RefCell::default(),
         }
     }
 
     /// With another script.
     pub fn playing(mut self, script: impl Fn(&Call) -> Play + 'static) -> Self {
         self.script = Box::new(script);
+        self
+    }
+
+    /// Whose credentials, when they are read again, are these: others or not, or not to be had. Afterwards they stay.
+    pub fn renewing(mut self, renewals: impl IntoIterator<Item = Result<bool, String>>) -> Self {
+        self.renewals = RefCell::new(renewals.into_iter().collect());
+        self.renewals.get_mut().reverse();
         self
     }
 
@@ -306,6 +315,10 @@ impl Drop for Guest<'_> {
 }
 
 impl Platform for ScriptedPlatform {
+    async fn renew_credentials(&self) -> Result<bool, String> {
+        self.renewals.borrow_mut().pop().unwrap_or(Ok(false))
+    }
+
     async fn login(&self, permit: Permit) -> Result<Login, PlatformError> {
         self.play(permit, Endpoint::Auth, 0, 0).await?;
         Ok(Login { token: "a token".into(), expires_in: self.token_life })

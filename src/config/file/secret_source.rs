@@ -10,7 +10,7 @@ use crate::config::source::Source;
 /// More arguments than a command of this kind has.
 const MAX_ARGUMENTS: usize = 64;
 /// What it must be.
-const ALLOWED: &str = r#"{ env = "NAME" }, { file = "PATH" } or { command = ["program", "argument"] }: a secret is never in this file itself"#;
+const ALLOWED: &str = r#"{ env = "NAME" }, { file = "PATH" }, { command = ["program", "argument"] } or { age = "FILE" }: a secret is never in this file itself"#;
 
 /// Where a secret is.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub(in crate::config) enum SecretSource {
     File(String),
     /// It is what this program prints; the program, then its arguments.
     Command(Vec<String>),
+    /// In this file, which age has encrypted; relative to the folder of the configuration.
+    Age(String),
 }
 
 /// Reads one. None of what stands there is repeated where it is wrong.
@@ -49,6 +51,10 @@ pub(super) fn read(
         "file" => {
             let path = text.ok_or_else(|| refuse_entry("{ file = \"PATH\" }, a path"))?;
             Ok(SecretSource::File(path.to_owned()))
+        }
+        "age" => {
+            let path = text.ok_or_else(|| refuse_entry("{ age = \"FILE\" }, a path"))?;
+            Ok(SecretSource::Age(path.to_owned()))
         }
         "command" => {
             let words = entry.get_ref().as_array().filter(|words| (1..=MAX_ARGUMENTS).contains(&words.len()));

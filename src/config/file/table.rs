@@ -58,7 +58,7 @@ impl Table {
     pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
         self.secrets.iter().filter_map(|(_, source, _)| match source {
             SecretSource::Variable(name) => Some(name.as_str()),
-            SecretSource::File(_) | SecretSource::Command(_) => None,
+            SecretSource::File(_) | SecretSource::Command(_) | SecretSource::Age(_) => None,
         })
     }
 

@@ -96,7 +96,7 @@ impl Stated {
     fn assert_is(&self, AccountConfig { platform, pipeline, .. }: &AccountConfig) {
         let milliseconds = Duration::from_millis;
         assert_eq!(platform.email, self.email.as_deref().unwrap_or("top@example.com"));
-        assert_eq!(platform.password.expose_secret(), SECRET);
+        assert_eq!(platform.password.newest().expose_secret(), SECRET);
         assert_eq!(platform.request_timeout, milliseconds(self.request_timeout.unwrap_or(10_000)));
         assert_eq!(pipeline.concurrency.get(), self.concurrency.unwrap_or(16));
         assert_eq!(pipeline.page_size.get(), self.page_size.unwrap_or(10));

@@ -66,7 +66,7 @@ fn the_example_of_the_readme_is_a_configuration() {
     std::fs::write(file.folder().join("secrets/database-url"), "host=db\n").unwrap();
     let config = file.run("", &[("ACME_PASSWORD", "hunter2")]).unwrap();
     assert_eq!(ids(&config), ["acme", "zoo"]);
-    assert_eq!(config.accounts[1].platform.password.expose_secret(), "show ads/zoo");
+    assert_eq!(config.accounts[1].platform.password.newest().expose_secret(), "show ads/zoo");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The configuration file.
 
 mod accounts;
+#[cfg(feature = "age")]
+mod age;
 mod keys;
 mod refusals;
 mod secrets;

@@ -84,6 +84,7 @@ fn secret_of_any_kind() -> Value {
         one("env", json!({ "type": "string", "pattern": "^[A-Za-z0-9_]+$", "description": "Variable of the environment that holds it" })),
         one("file", json!({ "type": "string", "minLength": 1, "description": path })),
         one("command", words),
+        one("age", json!({ "type": "string", "minLength": 1, "description": "Path of a file that holds it, encrypted with age (campaign-sync secrets encrypt), relative to the folder of this file" })),
     ] })
 }
 

@@ -21,7 +21,7 @@ fn a_secret_is_read_from_its_file_without_the_last_newline() {
     ] {
         std::fs::write(&path, content).unwrap();
         assert_eq!(
-            only(&with_password_file(&path, "").unwrap().accounts).platform.password.expose_secret(),
+            only(&with_password_file(&path, "").unwrap().accounts).platform.password.newest().expose_secret(),
             password
         );
     }
@@ -60,7 +60,10 @@ fn a_secret_and_its_file_exclude_each_other_unless_one_is_only_in_dot_env() {
     let wanted = "both are set, only one can be: environment variable AD_PLATFORM_PASSWORD and environment variable AD_PLATFORM_PASSWORD_FILE";
     assert_eq!(run("", &both, "").unwrap_err(), [wanted]);
     let dot_env = "AD_PLATFORM_PASSWORD_FILE=/nowhere";
-    assert_eq!(only(&run("", &[], dot_env).unwrap().accounts).platform.password.expose_secret(), "hunter2");
+    assert_eq!(
+        only(&run("", &[], dot_env).unwrap().accounts).platform.password.newest().expose_secret(),
+        "hunter2"
+    );
     let dot_env = "AD_PLATFORM_PASSWORD=a\nAD_PLATFORM_PASSWORD_FILE=b";
     let problems = run_bare("", &environment(&REQUIRED[..2], dot_env)).unwrap_err();
     assert!(problems[0].contains(".env line 1") && problems[0].contains(".env line 2"), "{problems:?}");

@@ -24,7 +24,7 @@ fn each_account_has_its_schedule_and_the_service_its_address_and_token() {
     let schedules: Vec<String> = config.accounts.iter().map(|account| account.schedule.to_string()).collect();
     assert_eq!(schedules, ["15min", "0 6 * * 1-5 Europe/Berlin"]);
     assert_eq!(config.listen, "[::1]:1".parse().unwrap());
-    assert_eq!(config.api_token.unwrap().expose_secret(), token.1);
+    assert_eq!(config.api_token.unwrap().newest().expose_secret(), token.1);
 
     let config = serve(accounts, "--schedule 2h --listen 127.0.0.1:0", &[]).unwrap();
     assert!(config.accounts.iter().all(|account| account.schedule.to_string() == "2h"), "a flag goes before");

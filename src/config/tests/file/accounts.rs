@@ -36,7 +36,7 @@ fn accounts_are_read_in_the_files_order_each_over_the_top_level() {
         ("https://ads.example.com/", "http://10.0.0.1/v2")
     );
     assert_eq!(
-        (zoo.platform.password.expose_secret(), acme.platform.password.expose_secret()),
+        (zoo.platform.password.newest().expose_secret(), acme.platform.password.newest().expose_secret()),
         ("hunter2", "hunter3")
     );
     assert_eq!((zoo.pipeline.concurrency.get(), acme.pipeline.concurrency.get()), (4, 3));
@@ -105,7 +105,10 @@ fn for_one_account_the_environments_login_replaces_the_files_and_for_several_it_
             .concat();
     let config = file.run("--account acme --api-url https://other.example.com", &variables).unwrap();
     let platform = &only(&config.accounts).platform;
-    assert_eq!((platform.email.as_str(), platform.password.expose_secret()), ("e@example.com", "other"));
+    assert_eq!(
+        (platform.email.as_str(), platform.password.newest().expose_secret()),
+        ("e@example.com", "other")
+    );
     assert_eq!(platform.api_url.as_str(), "https://other.example.com/");
     let wanted = [
         "one --api-url is given for all accounts (flag --api-url), but an account has its own (c.toml line 15, column 11): take one of the two away, or name one account with --account",

@@ -25,6 +25,7 @@ fn every_key_reaches_its_setting() {
         schedule = "18min"
         listen = "127.0.0.1:19"
         api_token = { env = "T" }
+        age_identity = { env = "I" }
         report = "json"
         log_format = "json"
         log_level = "debug"
@@ -37,7 +38,10 @@ fn every_key_reaches_its_setting() {
         (platform.api_url.as_str(), platform.account.as_str()),
         ("http://ads.example.com/", "default")
     );
-    assert_eq!((platform.email.as_str(), platform.password.expose_secret()), ("bob@example.com", "hunter3"));
+    assert_eq!(
+        (platform.email.as_str(), platform.password.newest().expose_secret()),
+        ("bob@example.com", "hunter3")
+    );
     assert_eq!(platform.request_timeout, Duration::from_secs(11));
     let wanted = PipelineConfig {
         fresh: false,
@@ -88,9 +92,11 @@ fn every_command_that_reads_settings_reads_the_file() {
             Command::DeadLetters(Discard(args)) => {
                 DiscardConfig::load(&args, &environment).map(|c| (c.database, c.log))
             }
-            Command::Demo(_) | Command::MockPlatform(_) | Command::Completions(_) | Command::Man(_) => {
-                panic!("they do not")
-            }
+            Command::Demo(_)
+            | Command::MockPlatform(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+            | Command::Secrets(_) => panic!("they do not, or have no database"),
         }
         .unwrap()
     };

@@ -19,7 +19,7 @@ fn the_secrets_of_accounts_that_are_not_meant_are_not_read() {
     "#;
     let file = Written::new(text);
     let config = file.run("--account b", &[]).unwrap();
-    assert_eq!(only(&config.accounts).platform.password.expose_secret(), "hunter4");
+    assert_eq!(only(&config.accounts).platform.password.newest().expose_secret(), "hunter4");
     let ran = |name: &str| file.folder().join(name).exists();
     assert_eq!((ran("ran-a"), ran("ran-b")), (false, true));
 }
@@ -38,7 +38,7 @@ fn a_secret_is_in_a_variable_a_file_beside_the_configuration_or_what_a_command_p
         fs::write(file.folder().join("secrets/acme"), "hunter3\n").unwrap();
         let flags = format!("--config {}", file.path().display());
         let config = run_bare(&flags, &environment(&REQUIRED[..2], dot_env)).unwrap();
-        assert_eq!(only(&config.accounts).platform.password.expose_secret(), "hunter3", "{secret}");
+        assert_eq!(only(&config.accounts).platform.password.newest().expose_secret(), "hunter3", "{secret}");
         assert!(config.database.url.unwrap().to_string().contains("at db:5432"));
     }
 }
@@ -84,7 +84,7 @@ fn a_secret_in_the_file_itself_is_refused_and_not_shown() {
             assert!(!problems[0].contains("s3cret"), "{problems:?}");
         }
     }
-    let wanted = r#"password must be { env = "NAME" }, { file = "PATH" } or { command = ["program", "argument"] }: a secret is never in this file itself; its value is not shown (c.toml line 1, column 12)"#;
+    let wanted = r#"password must be { env = "NAME" }, { file = "PATH" }, { command = ["program", "argument"] } or { age = "FILE" }: a secret is never in this file itself; its value is not shown (c.toml line 1, column 12)"#;
     assert_eq!(problems("password = 'hunter3'"), [wanted]);
 }
 
