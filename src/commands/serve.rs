@@ -49,7 +49,8 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
     metrics.install()?;
     metrics.watch_pool(Some(store.watch_pool()));
 
-    let syncer = Rc::new(Syncer::new(store.clone(), &config.accounts, config.max_in_flight.get()));
+    let (max_in_flight, authorities) = (config.max_in_flight.get(), config.authorities.clone());
+    let syncer = Rc::new(Syncer::new(store.clone(), &config.accounts, max_in_flight, authorities));
     let (counts, live) = (LetterCounts::default(), Live::default());
     let letters = Rc::new(LetterCounting::new(counts.clone(), metrics.clone()));
     let board = Board::new(syncer.clone(), metrics.clone(), letters.clone(), live.clone());
@@ -132,6 +133,7 @@ async fn reload(args: &ServeArgs, at_start: &ServeConfig) -> Option<ServeConfig>
     };
     let needs_restart = [
         ("listen", new.listen != at_start.listen),
+        ("ca_file", new.authorities != at_start.authorities),
         ("max_in_flight", new.max_in_flight != at_start.max_in_flight),
         ("database_url", new.database.url != at_start.database.url),
         ("log_level or log_format", new.log != at_start.log),

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod any_file;
+mod ca_file;
 mod example;
 mod file;
 mod mock_platform;
@@ -28,6 +29,12 @@ const REQUIRED: [(&str, &str); 3] = [
     ("AD_PLATFORM_EMAIL", "ann@example.com"),
     ("AD_PLATFORM_PASSWORD", "hunter2"),
 ];
+
+/// A certificate as PEM.
+fn ca() -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    rcgen::CertificateParams::default().self_signed(&key).unwrap().pem()
+}
 
 fn environment(variables: &[(&str, &str)], dot_env: &str) -> Environment {
     let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));

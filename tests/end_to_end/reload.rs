@@ -135,15 +135,22 @@ fn what_a_reload_cannot_change_is_named() {
     let folder = Folder::new(&platform, &database, &account("acme", "schedule = '31d'\n"));
     let mut serving = Serving::start(&folder);
     let head = std::fs::read_to_string(folder.path().join("head")).expect("it is there");
+    let key = rcgen::KeyPair::generate().expect("a key");
     folder.write(
         "head",
         &(head.replace("'127.0.0.1:0'", "'127.0.0.1:1'")
-            + "max_in_flight = 7\notlp_endpoint = 'http://127.0.0.1:1'\n"),
+            + "ca_file = 'ca.pem'\nmax_in_flight = 7\notlp_endpoint = 'http://127.0.0.1:1'\n"),
+    );
+    folder.write(
+        "ca.pem",
+        &rcgen::CertificateParams::default().self_signed(&key).expect("a certificate").pem(),
     );
     folder.write("token", "another-token-of-an-operator");
     folder.configure(&account("acme", "schedule = '31d'\nbatch_size = 7\n"));
     serving.signal(Signal::SIGHUP);
-    for setting in ["listen", "max_in_flight", "otlp_endpoint", "api_token", "batch_size or batch_linger"] {
+    for setting in
+        ["listen", "ca_file", "max_in_flight", "otlp_endpoint", "api_token", "batch_size or batch_linger"]
+    {
         let line: Value = serde_json::from_str(&serving.says("only after a restart")).expect("JSON");
         assert_eq!((&line["setting"], &line["level"]), (&json!(setting), &json!("WARN")));
     }
