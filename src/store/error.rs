@@ -103,8 +103,8 @@ fn classify(state: &SqlState) -> (Kind, &'static str) {
         // An unknown user, or the server's rules (pg_hba.conf): for this address, without TLS, without a certificate.
         "28000" => (
             Kind::Broken,
-            "correct the user or the password in the database URL; if the server asks for encryption, set sslmode there, \
-             and if for a certificate, sslcert and sslkey",
+            "correct in the database URL the user, or how it comes: encrypted or not (sslmode), or with a certificate (sslcert \
+             and sslkey)",
         ),
         "3D000" => (Kind::Broken, "create the database or correct its name in the database URL"),
         "42P01" | "42703" | "3F000" => (Kind::Broken, LOST),

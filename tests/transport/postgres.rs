@@ -173,8 +173,8 @@ async fn a_client_shows_its_certificate_where_it_has_one_and_is_told_where_it_ne
     for (name, user, options, wanted) in [
         ("given", "carol", options(&certificate, &key), Encrypted),
         ("given, not demanded", "bob", options(&certificate, &key), Encrypted),
-        ("missing", "carol", "sslmode=require".to_owned(), Says("sslcert and sslkey")),
-        ("missing, and no TLS", "carol", "sslmode=disable".to_owned(), Says("set sslmode")),
+        ("missing", "carol", "sslmode=require".to_owned(), Says("a valid client certificate; correct in")),
+        ("missing, and no TLS", "carol", "sslmode=disable".to_owned(), Says("encrypted or not (sslmode)")),
         (
             "a key that others can read",
             "carol",

@@ -31,7 +31,7 @@ async fn every_command_that_asks_the_platform_believes_the_authority_of_the_ca_f
     let database = format!("host='{}' user=campaign_sync dbname=ads", postgres.socket_directory().display());
     let ask = |command: &str, ca: &str| {
         let words = format!(
-            "{command} --api-url https://{} --email {EMAIL} --ca-file {ca} --rate-limit none --max-attempts 2 --retry connection=2/1ms/1ms",
+            "{command} --api-url https://{} --email {EMAIL} --ca-file {ca} --rate-limit none --max-attempts 2 --retry connection=2/1ms/1ms --max-wait 1s",
             front.address
         );
         run(words.split(' ').map(str::to_owned).collect(), database.clone())

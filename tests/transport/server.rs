@@ -88,10 +88,12 @@ impl Cluster {
         }
         let mut process = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
-        let is_ready = |line: &String| line.contains("ready to accept connections");
-        let said: Vec<String> =
-            log.by_ref().map_while(Result::ok).take_while(|line| !is_ready(line)).collect();
-        assert!(process.try_wait().unwrap().is_none(), "{said:?}");
+        let mut said = String::new();
+        let is_ready = log.by_ref().map_while(Result::ok).any(|line| {
+            said += &line;
+            line.contains("ready to accept connections")
+        });
+        assert!(is_ready, "{said}");
         // Else it would wait for who reads its log.
         std::thread::spawn(move || log.for_each(drop));
         Server { process, port, socket: self.directory.path().to_owned() }
