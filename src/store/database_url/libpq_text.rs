@@ -75,8 +75,11 @@ fn out_of_pairs(text: &str, names: &[&'static str]) -> Taken {
         }
         left = after;
     }
-    taken.rest.push(' ');
-    taken.rest.push_str(left);
+    if !left.is_empty() {
+        // Not at the end of the text: a backslash there would make it a part of the value.
+        taken.rest.push(' ');
+        taken.rest.push_str(left);
+    }
     taken
 }
 
