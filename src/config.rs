@@ -7,6 +7,7 @@
 mod account;
 mod api_url;
 mod bounded;
+mod ca_file;
 mod choice;
 mod dead_letters;
 pub(crate) mod duration;
@@ -48,6 +49,7 @@ use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, RunArgs, RunsArgs, T
 use crate::rotating_secret::RotatingSecret;
 use crate::serve::schedule::Schedule;
 use crate::store::DatabaseUrl;
+use crate::tls::Authorities;
 
 pub use choice::{LogFormat, RateLimitHeaders, ReportFormat, RetryHint};
 pub use dead_letters::{DiscardConfig, ListConfig};
@@ -74,6 +76,8 @@ const MAX_RUNS: u32 = 10_000;
 pub struct RunConfig {
     /// The accounts to sync, at least one, each id once; in the order of the file.
     pub accounts: Vec<AccountConfig>,
+    /// Authorities of one's own, which are believed beside the system's.
+    pub authorities: Authorities,
     /// Requests of all accounts together that are under way at once, 1 to 10,000.
     pub max_in_flight: NonZeroUsize,
     /// Where the rows are.
@@ -173,6 +177,8 @@ pub struct LogConfig {
 pub struct CheckConfig {
     /// The accounts that a run would sync.
     pub accounts: Vec<AccountConfig>,
+    /// Authorities of one's own, which are believed beside the system's.
+    pub authorities: Authorities,
     /// Where the rows are.
     pub database: DatabaseConfig,
     /// What standard error gets.
@@ -225,6 +231,7 @@ impl RunConfig {
         let accounts = accounts(&mut reader, &args.platform, &args.pipeline, None, |pipeline| {
             PipelineConfig { fresh: args.fresh, ..pipeline }
         });
+        let authorities = authorities(&mut reader, args.platform.ca_file.as_deref());
         let max_in_flight = max_in_flight(&mut reader, args.max_in_flight.as_deref());
         let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
@@ -234,6 +241,7 @@ impl RunConfig {
         let config = || {
             Some(Self {
                 accounts: accounts?,
+                authorities,
                 max_in_flight: max_in_flight?,
                 database,
                 report: report?,
@@ -252,6 +260,7 @@ impl CheckConfig {
     pub fn load(args: &CheckArgs, environment: &Environment) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::with_file(environment, args.file.config.as_deref());
         let accounts = accounts(&mut reader, &args.platform, &args.pipeline, None, |pipeline| pipeline);
+        let authorities = authorities(&mut reader, args.platform.ca_file.as_deref());
         let database = database(&mut reader, args.database.database_url.as_deref());
         // Not needed here, but `run` and `serve` would trip over them.
         let _ = (max_in_flight(&mut reader, None), report(&mut reader, None));
@@ -259,7 +268,7 @@ impl CheckConfig {
         let _ = serve::listen(&mut reader, None);
         let _ = serve::api_token(&mut reader);
         let log = log(&mut reader, &args.log);
-        let config = || Some(Self { accounts: accounts?, database, log: log? });
+        let config = || Some(Self { accounts: accounts?, authorities, database, log: log? });
         let config = config();
         reader.finish(config)
     }
@@ -310,6 +319,11 @@ impl RunsConfig {
         let config = config();
         reader.finish(config)
     }
+}
+
+/// None of one's own where none are named, or wrong ones, which are reported.
+fn authorities(reader: &mut Reader<'_>, flag: Option<&str>) -> Authorities {
+    reader.optional(&setting::CA_FILE, flag, ca_file::read).unwrap_or_default()
 }
 
 fn max_in_flight(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<NonZeroUsize> {

@@ -20,3 +20,4 @@ pub mod standard_error;
 pub mod store;
 pub mod syncer;
 pub mod telemetry;
+pub mod tls;

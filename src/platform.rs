@@ -41,6 +41,8 @@ pub use client::Connections;
 use endpoints::Endpoints;
 use exchange::Exchange;
 
+use crate::tls::NoAuthorities;
+
 // What a body may be once it is unpacked. A packed one is unpacked a read at a time, so it can be beyond its bound by
 // what 8 KiB hold, which is 8 MiB at the most, before it is refused (tests/hostile_bodies.rs).
 
@@ -74,11 +76,8 @@ pub enum SetupError {
     #[error("the account id {0:?} does not fit the header x-client-id: it must be visible ASCII")]
     Account(AccountId),
     /// Nobody's certificate could be trusted.
-    #[error(
-        "no trusted root certificates were found on this system{}; install ca-certificates or set SSL_CERT_FILE",
-        .0.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
-    )]
-    NoRoots(Option<String>),
+    #[error("{0}; or name an authority of your own with --ca-file")]
+    NoAuthorities(#[from] NoAuthorities),
     /// The TLS library refuses its settings.
     #[error("TLS cannot be set up")]
     Tls(#[source] rustls::Error),

@@ -7,6 +7,7 @@ mod begin;
 mod commit;
 mod database_url;
 mod dead_letters;
+mod encryption;
 mod error;
 mod finish;
 #[cfg(feature = "fuzzing")]

@@ -14,21 +14,30 @@ use actors::settings::{BatchLimits, PipelineSettings};
 use crate::config::{AccountConfig, PipelineConfig, PlatformConfig, RateLimits};
 use crate::platform::{Connections, HttpPlatform, PlatformSettings, SetupError};
 use crate::store::PgStore;
+use crate::tls::Authorities;
 
 /// See the module. It lives on the arbiter that it was made on.
 pub struct Syncer {
     fleet: Fleet<PgStore>,
     max_in_flight: usize,
+    authorities: Authorities,
     plain: OnceCell<Connections>,
     encrypted: OnceCell<Connections>,
 }
 
 impl Syncer {
-    /// For accounts like these, with so many requests of all of them in flight at the most.
-    pub fn new(store: PgStore, accounts: &[AccountConfig], max_in_flight: usize) -> Self {
+    /// For accounts like these, with so many requests of all of them in flight at the most, to platforms whose certificate is
+    /// of the system's authorities or of these.
+    pub fn new(
+        store: PgStore,
+        accounts: &[AccountConfig],
+        max_in_flight: usize,
+        authorities: Authorities,
+    ) -> Self {
         Self {
             fleet: Fleet::new(Rc::new(store), batch_limits(accounts), max_in_flight),
             max_in_flight,
+            authorities,
             plain: OnceCell::new(),
             encrypted: OnceCell::new(),
         }
@@ -66,7 +75,7 @@ impl Syncer {
         let connections = match kept.get() {
             Some(connections) => connections,
             None => {
-                let connections = Connections::new(self.max_in_flight, with_tls)?;
+                let connections = connections(config, self.max_in_flight, &self.authorities)?;
                 kept.get_or_init(|| connections)
             }
         };
@@ -75,8 +84,19 @@ impl Syncer {
 }
 
 /// A client of the account's platform with a connection of its own, for one request at a time; nothing is sent.
-pub fn client(config: &PlatformConfig) -> Result<HttpPlatform, SetupError> {
-    client_on(&Connections::new(1, config.api_url.scheme() == "https")?, config)
+pub fn client(config: &PlatformConfig, authorities: &Authorities) -> Result<HttpPlatform, SetupError> {
+    client_on(&connections(config, 1, authorities)?, config)
+}
+
+fn connections(
+    config: &PlatformConfig,
+    at_once: usize,
+    authorities: &Authorities,
+) -> Result<Connections, SetupError> {
+    match config.api_url.scheme() {
+        "https" => Connections::encrypted(at_once, authorities),
+        _ => Connections::plain(at_once),
+    }
 }
 
 fn client_on(connections: &Connections, config: &PlatformConfig) -> Result<HttpPlatform, SetupError> {

@@ -25,7 +25,7 @@ fn platform(fault: Fault) -> MockPlatform {
 }
 
 fn client(mock: &MockPlatform) -> HttpPlatform {
-    let connections = Connections::new(1, false).expect("nothing is sent yet");
+    let connections = Connections::plain(1).expect("nothing is sent yet");
     let settings = PlatformSettings {
         base_url: mock.url().parse().expect("the mock platform's URL is one"),
         account: "acme".into(),

@@ -107,7 +107,7 @@ async fn run_limited(faults: &[(Fault, f64)], seed: u64, rate_limit: RateLimit) 
     let mock = MockPlatform::start(mock, SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
     let settings =
         PipelineSettings { request_timeout: REQUEST_TIMEOUT, rate_limits: vec![rate_limit], ..settings() };
-    let connections = Connections::new(settings.concurrency.get() + 2, false).expect("nothing is sent yet");
+    let connections = Connections::plain(settings.concurrency.get() + 2).expect("nothing is sent yet");
     let platform = PlatformSettings {
         base_url: mock.url().parse().expect("the mock platform's URL is one"),
         account: settings.account.clone(),

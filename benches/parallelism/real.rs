@@ -60,7 +60,7 @@ impl Laboratory {
         let platform = start(self.platform_settings(cell))?;
         let account: AccountId = cell.to_string().replace(' ', "-").into();
         // The sync actors, the pager and a login.
-        let connections = Connections::new(cell.concurrency + 2, false)?;
+        let connections = Connections::plain(cell.concurrency + 2)?;
         let platform_settings = PlatformSettings {
             base_url: platform.url().parse().context("the mock platform's own address")?,
             account: account.clone(),

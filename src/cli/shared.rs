@@ -26,6 +26,10 @@ pub struct PlatformArgs {
     /// Limit of one attempt, connect to last byte [env: CAMPAIGN_SYNC_REQUEST_TIMEOUT] [default: 10s]
     #[arg(long, value_name = "DURATION")]
     pub request_timeout: Option<String>,
+    /// PEM file with the certificates of authorities that may have issued a platform's, beside those of the system
+    /// [env: AD_PLATFORM_CA_FILE]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<String>,
     /// Allow plain http to hosts other than loopback: whoever listens sees the password
     #[arg(long)]
     pub allow_http: bool,

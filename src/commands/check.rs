@@ -16,6 +16,7 @@ use crate::printable::printable;
 use crate::private_postgres::PrivatePostgres;
 use crate::store::{DatabaseUrl, PgStore};
 use crate::syncer::client;
+use crate::tls::Authorities;
 
 /// Exit code 0 where everything is in order, else 1. A wrong configuration does not come this far.
 pub async fn run(config: CheckConfig) -> anyhow::Result<ExitCode> {
@@ -26,7 +27,7 @@ pub async fn run(config: CheckConfig) -> anyhow::Result<ExitCode> {
         None => vec![("database", private_postgres())],
     });
     let logins: Vec<Finding> = stream::iter(&config.accounts)
-        .map(|account| credentials(&account.platform))
+        .map(|account| credentials(&account.platform, &config.authorities))
         .buffered(LOGINS_AT_ONCE)
         .collect()
         .await;
@@ -44,8 +45,8 @@ const LOGINS_AT_ONCE: usize = 8;
 type Finding = Result<String, String>;
 
 /// Takes a minute at the most.
-async fn credentials(platform: &PlatformConfig) -> Finding {
-    let client = client(platform).map_err(|error| error.to_string())?;
+async fn credentials(platform: &PlatformConfig, authorities: &Authorities) -> Finding {
+    let client = client(platform, authorities).map_err(|error| error.to_string())?;
     let retry = RetryPolicy { max_attempts: ATTEMPTS, ..RetryPolicy::default() };
     actors::check_credentials(Rc::new(client), retry).await?;
     Ok(format!("{} logs in", platform.email))

@@ -29,6 +29,7 @@ use crate::serve::schedule::Schedule;
 use crate::shutdown::{INTERRUPTED, Shutdown};
 use crate::standard_error::StandardError;
 use crate::store::CampaignRow;
+use crate::tls::Authorities;
 
 /// A database of its own: a demo's rows have no place among a user's.
 const DATABASE: &str = "campaign_sync_demo";
@@ -87,7 +88,8 @@ pub async fn run(
         AccountConfig { platform: platform_config, pipeline: pipeline_config, schedule: Schedule::default() };
     let store = database.store.clone();
     let max_in_flight = config.concurrency.get() + BESIDE_SYNCS;
-    let outcome = sync(vec![account], max_in_flight, store, log_format, stderr, shutdown).await;
+    let outcome =
+        sync(vec![account], Authorities::default(), max_in_flight, store, log_format, stderr, shutdown).await;
     let seen = platform.stop();
     report::print(&outcome, config.report);
     if config.report == ReportFormat::Table {

@@ -74,7 +74,7 @@ async fn ask(config: &PlanConfig, settings: &PipelineSettings) -> anyhow::Result
         }
         Campaigns::AsListedBy(platform) => platform,
     };
-    let client = Rc::new(client(platform)?);
+    let client = Rc::new(client(platform, &config.authorities)?);
     let record = record::open(&config.database, &settings.account).await?;
     let answer = probe(settings, client, record.as_ref().ok().map(Record::of_probe)).await;
     let unrecorded = match record {

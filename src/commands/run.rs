@@ -23,10 +23,10 @@ pub async fn run(
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let database = database?;
-    let RunConfig { accounts, max_in_flight, .. } = config;
+    let RunConfig { accounts, authorities, max_in_flight, .. } = config;
     let store = database.store.clone();
     let is_replay = accounts.iter().any(|account| account.pipeline.replay.is_some());
-    let report = sync(accounts, max_in_flight.get(), store, log_format, stderr, shutdown).await;
+    let report = sync(accounts, authorities, max_in_flight.get(), store, log_format, stderr, shutdown).await;
     if is_replay && report.accounts.iter().all(had_nothing_to_replay) {
         warn!("no such dead letters in {}: nothing was replayed", database.store.database());
     }

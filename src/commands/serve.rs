@@ -48,7 +48,8 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
     metrics.install()?;
     metrics.watch_pool(Some(store.watch_pool()));
 
-    let syncer = Rc::new(Syncer::new(store.clone(), &config.accounts, config.max_in_flight.get()));
+    let (max_in_flight, authorities) = (config.max_in_flight.get(), config.authorities.clone());
+    let syncer = Rc::new(Syncer::new(store.clone(), &config.accounts, max_in_flight, authorities));
     let (counts, live) = (LetterCounts::default(), Live::default());
     let letters = Rc::new(LetterCounting::new(counts.clone(), metrics.clone()));
     let board = Board::new(syncer.clone(), metrics.clone(), letters.clone(), live.clone());
@@ -106,10 +107,11 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
 }
 
 async fn take_new_configuration(args: &ServeArgs, at_start: &ServeConfig, configurator: &Configurator) {
-    if let Some(new) = reload(args, at_start).await
-        && let Err(cause) = configurator.configure(&new).await
-    {
+    let Some(new) = reload(args, at_start).await else { return };
+    if let Err(cause) = configurator.configure(&new).await {
         error!(cause = format!("{cause:#}"), "the new configuration is not used");
+    } else if let (Some(used), Some(new)) = (&at_start.api_token, &new.api_token) {
+        used.replace(new.newest());
     }
 }
 
@@ -131,6 +133,7 @@ async fn reload(args: &ServeArgs, at_start: &ServeConfig) -> Option<ServeConfig>
     };
     let needs_restart = [
         ("listen", new.listen != at_start.listen),
+        ("ca_file", new.authorities != at_start.authorities),
         ("max_in_flight", new.max_in_flight != at_start.max_in_flight),
         ("database_url", new.database.url != at_start.database.url),
         ("log_level or log_format", new.log != at_start.log),
@@ -140,9 +143,6 @@ async fn reload(args: &ServeArgs, at_start: &ServeConfig) -> Option<ServeConfig>
     ];
     for (setting, _) in needs_restart.into_iter().filter(|(_, has_changed)| *has_changed) {
         warn!(setting, "this has changed and is used only after a restart");
-    }
-    if let (Some(used), Some(new)) = (&at_start.api_token, &new.api_token) {
-        used.replace(new.newest());
     }
     Some(new)
 }

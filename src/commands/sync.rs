@@ -12,6 +12,7 @@ use crate::shutdown::Shutdown;
 use crate::standard_error::StandardError;
 use crate::store::PgStore;
 use crate::syncer::{Syncer, pipeline_settings};
+use crate::tls::Authorities;
 
 /// Accounts at work at once: each takes some tens of kilobytes while it waits for its limit. The others wait in their order.
 const ACCOUNTS_AT_ONCE: usize = 2000;
@@ -19,13 +20,14 @@ const ACCOUNTS_AT_ONCE: usize = 2000;
 /// Syncs each account once. What goes wrong with one is in its report and concerns no other.
 pub(super) async fn sync(
     accounts: Vec<AccountConfig>,
+    authorities: Authorities,
     max_in_flight: usize,
     store: PgStore,
     log_format: LogFormat,
     stderr: StandardError,
     shutdown: Shutdown,
 ) -> Report {
-    let syncer = Rc::new(Syncer::new(store, &accounts, max_in_flight));
+    let syncer = Rc::new(Syncer::new(store, &accounts, max_in_flight, authorities));
     let turns = Rc::new(Semaphore::new(ACCOUNTS_AT_ONCE));
     let (mut watched, mut runs) = (vec![], vec![]);
     for account in accounts {

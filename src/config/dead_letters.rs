@@ -7,8 +7,8 @@ use super::problem::{InvalidConfig, Problem};
 use super::reader::Reader;
 use super::setting::{self, dead_letters as s};
 use super::{
-    DatabaseConfig, LogConfig, PipelineConfig, ReportFormat, RunConfig, accounts, choice, database, log,
-    max_in_flight, number, otlp_endpoint, report, text,
+    DatabaseConfig, LogConfig, PipelineConfig, ReportFormat, RunConfig, accounts, authorities, choice,
+    database, log, max_in_flight, number, otlp_endpoint, report, text,
 };
 use crate::cli::{DiscardArgs, LetterFilterArgs, ListArgs, ReplayArgs};
 
@@ -94,6 +94,7 @@ impl RunConfig {
         let accounts = accounts(&mut reader, &args.platform, &args.pipeline, None, |pipeline| {
             PipelineConfig { replay: Some(filter.clone()), ..pipeline }
         });
+        let authorities = authorities(&mut reader, args.platform.ca_file.as_deref());
         let max_in_flight = max_in_flight(&mut reader, args.max_in_flight.as_deref());
         let database = database(&mut reader, args.database.database_url.as_deref());
         let report = report(&mut reader, args.report.report.as_deref());
@@ -103,6 +104,7 @@ impl RunConfig {
         let config = || {
             Some(Self {
                 accounts: accounts?,
+                authorities,
                 max_in_flight: max_in_flight?,
                 database,
                 report: report?,

@@ -11,10 +11,11 @@ use super::problem::{InvalidConfig, Problem};
 use super::reader::{Reader, Selected};
 use super::setting::{self, plan as s};
 use super::{
-    DatabaseConfig, LogConfig, PipelineConfig, PlatformConfig, ReportFormat, database, duration, log, number,
-    report,
+    DatabaseConfig, LogConfig, PipelineConfig, PlatformConfig, ReportFormat, authorities, database, duration,
+    log, number, report,
 };
 use crate::cli::{PlanArgs, PlatformArgs};
+use crate::tls::Authorities;
 
 /// More than any account has, so this is only against slips of the pen.
 const MAX_CAMPAIGNS: u64 = 1_000_000_000;
@@ -29,6 +30,8 @@ pub struct PlanConfig {
     pub account: AccountId,
     /// Of how many campaigns.
     pub campaigns: Campaigns,
+    /// Authorities of one's own, which are believed beside the system's.
+    pub authorities: Authorities,
     /// How the pipeline would work.
     pub pipeline: PipelineConfig,
     /// Of one attempt, connect to last byte: 10 ms to 10 min.
@@ -76,6 +79,7 @@ impl PlanConfig {
                 (account, timeout, platform.map(|platform| Campaigns::AsListedBy(Box::new(platform))))
             }
         };
+        let authorities = authorities(&mut reader, args.platform.ca_file.as_deref());
         let pipeline = pipeline(&mut reader, &args.pipeline);
         let latency = duration::within(Duration::ZERO..=LONGEST_TIMEOUT);
         let latency = reader.optional(&s::LATENCY, args.latency.as_deref(), latency);
@@ -89,6 +93,7 @@ impl PlanConfig {
             Some(Self {
                 account: account?,
                 campaigns: campaigns?,
+                authorities,
                 pipeline: pipeline?,
                 request_timeout: request_timeout?,
                 latency: latency?,

@@ -13,7 +13,7 @@ use super::environment::Environment;
 use super::file::{ConfigFile, Table};
 use super::problem::{InvalidConfig, Problem, Refusal};
 use super::secret_command::Outputs;
-use super::setting::{self, Setting};
+use super::setting::{self, Form, Setting};
 use super::source::{Found, Source};
 
 /// Problems are collected, so that a user corrects all of them at once: a wrong setting is `None` meanwhile.
@@ -77,9 +77,12 @@ impl<'a> Reader<'a> {
         let Found { value, source } = given(setting, flag, self.environment)
             .or_else(|| self.tables().find_map(|table| table.value(setting)).cloned())
             .or_else(default)?;
-        let name = match (&source, &setting.in_file) {
-            (Source::File { .. }, Some(in_file)) => in_file.key,
-            _ => setting.flag,
+        let (name, value) = match (&source, &setting.in_file) {
+            (Source::File { .. }, Some(in_file)) if in_file.form == Form::Path => {
+                (in_file.key, self.file.folder.join(value).display().to_string())
+            }
+            (Source::File { .. }, Some(in_file)) => (in_file.key, value),
+            _ => (setting.flag, value),
         };
         self.checked(name, &value, source, parse)
     }

@@ -10,17 +10,20 @@ use super::environment::Environment;
 use super::problem::InvalidConfig;
 use super::reader::Reader;
 use super::{
-    AccountConfig, DatabaseConfig, LogConfig, database, log, max_in_flight, otlp_endpoint, report, setting,
-    text,
+    AccountConfig, DatabaseConfig, LogConfig, authorities, database, log, max_in_flight, otlp_endpoint,
+    report, setting, text,
 };
 use crate::cli::ServeArgs;
 use crate::rotating_secret::RotatingSecret;
+use crate::tls::Authorities;
 
 /// What `serve` needs.
 #[derive(Clone, Debug)]
 pub struct ServeConfig {
     /// The accounts to sync, at least one, each id once; in the order of the file.
     pub accounts: Vec<AccountConfig>,
+    /// Authorities of one's own, which are believed beside the system's.
+    pub authorities: Authorities,
     /// Requests of all accounts together that are under way at once, 1 to 10,000.
     pub max_in_flight: NonZeroUsize,
     /// Where HTTP is served.
@@ -43,6 +46,7 @@ impl ServeConfig {
         let mut reader = Reader::with_file(environment, args.file.config.as_deref());
         let schedule = args.schedule.as_deref();
         let accounts = accounts(&mut reader, &args.platform, &args.pipeline, schedule, |pipeline| pipeline);
+        let authorities = authorities(&mut reader, args.platform.ca_file.as_deref());
         let max_in_flight = max_in_flight(&mut reader, args.max_in_flight.as_deref());
         let listen = listen(&mut reader, args.listen.as_deref());
         let api_token = api_token(&mut reader);
@@ -55,6 +59,7 @@ impl ServeConfig {
         let config = || {
             Some(Self {
                 accounts: accounts?,
+                authorities,
                 max_in_flight: max_in_flight?,
                 listen: listen?,
                 api_token,

@@ -4,7 +4,7 @@
 //! environment and the configuration file, its JSON Schema included.
 
 use super::problem::Refusal;
-use super::{api_url, bounded, choice, otlp_endpoint, rate_limit, retry, text};
+use super::{api_url, bounded, ca_file, choice, otlp_endpoint, rate_limit, retry, text};
 
 /// A setting that can be shown.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ pub(crate) enum Of {
 pub(crate) enum Form {
     /// A string.
     Text,
+    /// A string: the path of a file, relative to the configuration file's folder.
+    Path,
     /// A whole number, or a string.
     Whole,
     /// A number, or a string.
@@ -97,6 +99,12 @@ pub(crate) const API_URL: Setting = setting("--api-url", Some("AD_PLATFORM_API_U
 pub(crate) const EMAIL: Setting =
     setting("--email", Some("AD_PLATFORM_EMAIL"), None)
         .in_file("email", Of::Account, Form::Text, |text| text::email(text).map(drop));
+pub(crate) const CA_FILE: Setting = setting("--ca-file", Some("AD_PLATFORM_CA_FILE"), None).in_file(
+    "ca_file",
+    Of::Process,
+    Form::Path,
+    ca_file::path,
+);
 pub(crate) const ALLOW_HTTP: Setting =
     setting("--allow-http", None, None).in_file("allow_http", Of::Account, Form::Switch, choice::switch);
 pub(crate) const ACCOUNT: Setting = setting("--account", Some("CAMPAIGN_SYNC_ACCOUNT"), Some("default"));
@@ -186,9 +194,10 @@ pub(crate) const OTLP_ENDPOINT: Setting = setting(
 pub(crate) const DEMO_LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("warn"));
 
 /// All that can stand in the environment or in the configuration file and be shown.
-pub(crate) static SETTINGS: [&Setting; 23] = [
+pub(crate) static SETTINGS: [&Setting; 24] = [
     &API_URL,
     &EMAIL,
+    &CA_FILE,
     &ALLOW_HTTP,
     &ACCOUNT,
     &CONFIG,

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod any_file;
+mod ca_file;
 mod example;
 mod file;
 mod mock_platform;
@@ -28,6 +29,12 @@ const REQUIRED: [(&str, &str); 3] = [
     ("AD_PLATFORM_EMAIL", "ann@example.com"),
     ("AD_PLATFORM_PASSWORD", "hunter2"),
 ];
+
+/// A certificate as PEM.
+fn ca() -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    rcgen::CertificateParams::default().self_signed(&key).unwrap().pem()
+}
 
 fn environment(variables: &[(&str, &str)], dot_env: &str) -> Environment {
     let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
@@ -229,7 +236,7 @@ fn all_that_is_wrong_is_reported_at_once_with_its_source_value_and_range() {
         r#"--page-size must be a whole number from 1 to 10000, not "many" (environment variable CAMPAIGN_SYNC_PAGE_SIZE)"#,
         r#"--rate-limit must be auto, for what the platform states, or N/WINDOW such as 10/60s, 600/1m or 1000/1d, up to 16 of them by commas, or none (N from 1 to 1000000, WINDOW from 10ms to 31d), not "10" (flag --rate-limit)"#,
         r#"--max-attempts must be a whole number from 1 to 100, not "0" (.env line 3, CAMPAIGN_SYNC_MAX_ATTEMPTS)"#,
-        "database URL must be one that can be used: not a libpq URL (postgresql://user:password@host:port/dbname) nor of the key/value form (host=… user=… dbname=…); special characters in a URL's password must be percent-encoded, and a value with spaces stands in single quotes; its value is not shown (environment variable DATABASE_URL)",
+        "database URL must be one that can be used: not a libpq URL (postgresql://user:password@host:port/dbname) nor of the key/value form (host=… user=… dbname=…); special characters in a URL's password or options must be percent-encoded, and a value with spaces stands in single quotes; its value is not shown (environment variable DATABASE_URL)",
         r#"--report must be table or json, not "yaml" (environment variable CAMPAIGN_SYNC_REPORT)"#,
         r#"--log-level must be error, warn, info, debug, trace or off, or a list such as info,campaign_sync=debug, not "a=b=c" (.env line 4, RUST_LOG)"#,
     ];

@@ -9,6 +9,7 @@ use awc::{Client, Connector};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::SetupError;
+use crate::tls::{self, Authorities};
 
 /// Who we are, for the platform's operators.
 const OUR_NAME: &str = concat!("campaign-sync/", env!("CARGO_PKG_VERSION"));
@@ -21,10 +22,20 @@ const AFTER_ANY_DEADLINE: Duration = Duration::from_secs(3600);
 pub struct Connections(pub(crate) Client);
 
 impl Connections {
-    /// For so many requests at once. Without TLS, nothing but http can be reached.
-    pub fn new(at_once: usize, with_tls: bool) -> Result<Self, SetupError> {
+    /// For so many requests at once, also over https: to servers whose certificate is of one of these authorities or of
+    /// the system's.
+    pub fn encrypted(at_once: usize, own: &Authorities) -> Result<Self, SetupError> {
+        Self::new(at_once, own.beside_the_systems()?)
+    }
+
+    /// The same for nothing but http, which needs nobody's certificate.
+    pub fn plain(at_once: usize) -> Result<Self, SetupError> {
+        Self::new(at_once, RootCertStore::empty())
+    }
+
+    fn new(at_once: usize, believed: RootCertStore) -> Result<Self, SetupError> {
         let connector = Connector::new()
-            .rustls_0_23(Arc::new(tls(with_tls)?))
+            .rustls_0_23(Arc::new(client(believed).map_err(SetupError::Tls)?))
             // Waiting for a connection would eat an attempt's time: there is one for each request in flight.
             .limit(at_once.max(1))
             .timeout(AFTER_ANY_DEADLINE)
@@ -41,21 +52,9 @@ impl Connections {
     }
 }
 
-fn tls(wanted: bool) -> Result<ClientConfig, SetupError> {
-    let mut roots = RootCertStore::empty();
-    if wanted {
-        let found = rustls_native_certs::load_native_certs();
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            return Err(SetupError::NoRoots(found.errors.first().map(ToString::to_string)));
-        }
-    }
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(SetupError::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+fn client(believed: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+    let mut client = tls::client_that_believes(believed)?.with_no_client_auth();
     // Not HTTP/2: its library logs header frames, and one request per connection is all that we send.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    client.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(client)
 }

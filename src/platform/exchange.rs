@@ -19,6 +19,11 @@ use super::quota_signals::quota_signals;
 use super::retry_hint::retry_after;
 use super::scrub::{Secrets, snippet};
 use super::verdict::Verdict;
+use crate::tls::{self, Ways};
+
+/// In messages.
+const WAYS: Ways =
+    Ways { authority: "with --ca-file (ca_file)", certificate: "which this program cannot give a platform" };
 
 /// A request that is ready to be sent.
 pub(super) struct Exchange {
@@ -107,7 +112,7 @@ impl Exchange {
                     permit.disconnected();
                 }
                 let to = uri.authority().map_or_else(String::new, |to| format!(" to {to}"));
-                return transient(class, format!("{what}{to} failed: {}", secrets.scrub(&error.to_string())));
+                return transient(class, format!("{what}{to} failed: {}", secrets.scrub(&why(&error))));
             }
             Err(_) => {
                 permit.timed_out();
@@ -198,6 +203,21 @@ pub(super) fn refusal(
 fn said(body: &[u8], secrets: &Secrets) -> String {
     let text = secrets.scrub(&String::from_utf8_lossy(body));
     if text.is_empty() { String::new() } else { format!(", body: {text}") }
+}
+
+/// No answer came: why. A certificate can be renewed while a run waits, so what is wrong with it is no reason to end.
+fn why(error: &SendRequestError) -> String {
+    let cause = match error {
+        SendRequestError::Connect(ConnectError::Io(error)) | SendRequestError::Send(error) => {
+            tls::cause(error)
+        }
+        SendRequestError::Response(error) => tls::cause(error),
+        _ => None,
+    };
+    match cause {
+        Some(cause) => tls::explain(cause, &WAYS),
+        None => error.to_string(),
+    }
 }
 
 /// No answer came: whose failure that is.

@@ -1,5 +1,7 @@
 //! Which database, as the user named it. Promises that the password is never printed.
 
+mod libpq_text;
+
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -8,6 +10,9 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
+
+use self::libpq_text::take_out;
+use super::encryption::{self, Encryption};
 
 /// PostgreSQL's own default.
 const DEFAULT_PORT: u16 = 5432;
@@ -24,7 +29,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
 /// Options of libpq that the driver does not know. Only these are named in an error: an option that nobody
 /// knows may be a piece of a password that was not percent-encoded.
-const UNSUPPORTED: [&str; 16] = [
+const UNSUPPORTED: [&str; 18] = [
     "client_encoding",
     "fallback_application_name",
     "gssencmode",
@@ -36,21 +41,27 @@ const UNSUPPORTED: [&str; 16] = [
     "requirepeer",
     "requiressl",
     "service",
-    "sslcert",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcertmode",
     "sslcrl",
-    "sslkey",
+    "sslcrldir",
     "sslpassword",
-    "sslrootcert",
+    "sslsni",
 ];
 
 /// A database to connect to: a libpq URL (`postgresql://user:password@host:port/dbname?option=value`) or libpq's
 /// key/value form (`host=… port=… user=… dbname=…`). A host that begins with `/` is the directory of a unix
 /// socket; without a host, the local server's usual socket is taken.
 ///
+/// `sslmode`, `sslrootcert`, `sslcert` and `sslkey` mean what they mean to libpq, also where that is little: without any,
+/// TLS is spoken with a server that offers it, whoever it is. On a unix socket there is none.
+///
 /// `Display` and `Debug` name the database without the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl {
     config: Config,
+    encryption: Encryption,
 }
 
 /// Why a text names no database. Never repeats a part that could be a secret.
@@ -59,8 +70,8 @@ pub enum InvalidDatabaseUrl {
     /// Neither of the two forms.
     #[error(
         "not a libpq URL (postgresql://user:password@host:port/dbname) nor of the key/value form \
-         (host=… user=… dbname=…); special characters in a URL's password must be percent-encoded, and a \
-         value with spaces stands in single quotes"
+         (host=… user=… dbname=…); special characters in a URL's password or options must be percent-encoded, \
+         and a value with spaces stands in single quotes"
     )]
     Malformed,
     /// An option has a value that it cannot have.
@@ -69,34 +80,22 @@ pub enum InvalidDatabaseUrl {
     /// An option of libpq that is not supported here.
     #[error("the option `{0}` is not supported; leave it out")]
     UnsupportedOption(&'static str),
-    /// The URL insists on an encrypted connection.
-    #[error(
-        "sslmode={0} asks for TLS, which is not supported yet; use sslmode=prefer or sslmode=disable if the way to \
-         the server is trusted, a unix socket or an encrypted tunnel"
-    )]
-    TlsRequired(&'static str),
 }
 
 impl FromStr for DatabaseUrl {
     type Err = InvalidDatabaseUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidDatabaseUrl> {
-        for mode in ["verify-ca", "verify-full"] {
-            if text.contains(&format!("sslmode={mode}")) {
-                return Err(InvalidDatabaseUrl::TlsRequired(mode));
-            }
-        }
         if text.trim().is_empty() {
             return Err(InvalidDatabaseUrl::Malformed);
         }
-        let config = text.parse::<Config>().map_err(|error| explain(&error))?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(InvalidDatabaseUrl::TlsRequired("require"));
-        }
+        let taken = take_out(text, &encryption::OPTIONS).ok_or(InvalidDatabaseUrl::Malformed)?;
+        let config = taken.rest.parse::<Config>().map_err(|error| explain(&error))?;
         if text.contains("://") && config_holds_at(&config) {
             return Err(InvalidDatabaseUrl::Malformed);
         }
-        Ok(config.into())
+        let encryption = Encryption::of(|option| taken.value(option))?;
+        Ok(Self::new(config, encryption))
     }
 }
 
@@ -119,7 +118,13 @@ fn explain(error: &tokio_postgres::Error) -> InvalidDatabaseUrl {
 }
 
 impl From<Config> for DatabaseUrl {
-    fn from(mut config: Config) -> Self {
+    fn from(config: Config) -> Self {
+        Self::new(config, Encryption::preferred())
+    }
+}
+
+impl DatabaseUrl {
+    fn new(mut config: Config, encryption: Encryption) -> Self {
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             let debian = Path::new(DEFAULT_SOCKET_DIRECTORY);
             config.host_path(if debian.exists() { debian } else { Path::new("/tmp") });
@@ -138,14 +143,25 @@ impl From<Config> for DatabaseUrl {
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(UNACKNOWLEDGED);
         }
-        Self { config }
+        if config.get_hosts().is_empty() {
+            // The driver wants a name to check a certificate by, even where that is not checked.
+            for address in config.get_hostaddrs().to_vec() {
+                config.host(address.to_string());
+            }
+        }
+        let only_sockets = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+        config.ssl_mode(if only_sockets { SslMode::Disable } else { encryption.demanded });
+        Self { config, encryption }
     }
-}
 
-impl DatabaseUrl {
     /// What the driver connects with.
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// How what it connects is encrypted, where the driver's settings say that it is.
+    pub(super) fn encryption(&self) -> &Encryption {
+        &self.encryption
     }
 
     /// The database's name; where none is given, it is the user's.
@@ -157,7 +173,7 @@ impl DatabaseUrl {
     pub fn with_dbname(&self, dbname: &str) -> Self {
         let mut config = self.config.clone();
         config.dbname(dbname);
-        Self { config }
+        Self { config, encryption: self.encryption.clone() }
     }
 
     fn server(&self) -> String {
@@ -199,6 +215,8 @@ impl fmt::Debug for DatabaseUrl {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parsed(text: &str) -> DatabaseUrl {
@@ -236,12 +254,24 @@ mod tests {
     }
 
     #[test]
-    fn demanded_tls_is_an_error_and_not_ignored() {
-        for mode in ["require", "verify-ca", "verify-full"] {
-            let error = format!("postgres://bob:hunter2@db/ads?sslmode={mode}").parse::<DatabaseUrl>();
-            assert_eq!(error, Err(InvalidDatabaseUrl::TlsRequired(mode)));
+    fn a_socket_is_not_encrypted_whatever_is_demanded() {
+        for (text, mode) in [
+            ("host=/run/pg sslmode=verify-full", SslMode::Disable),
+            ("sslmode=require", SslMode::Disable),
+            ("host=db", SslMode::Prefer),
+            ("host=db sslmode=disable", SslMode::Disable),
+            ("postgres://db/ads?sslmode=verify-full", SslMode::Require),
+            ("host=/run/pg,db sslmode=require", SslMode::Require),
+        ] {
+            assert_eq!(parsed(text).config().get_ssl_mode(), mode, "{text}");
         }
-        assert!("postgres://db/ads?sslmode=prefer".parse::<DatabaseUrl>().is_ok());
+    }
+
+    #[test]
+    fn two_urls_that_differ_in_their_encryption_are_not_the_same() {
+        let url = parsed("host=db sslmode=require");
+        assert_ne!(url, parsed("host=db sslmode=require sslrootcert=/ca.pem"));
+        assert_eq!(url.with_dbname("x"), parsed("host=db dbname=x sslmode=require"));
     }
 
     #[test]
@@ -251,6 +281,10 @@ mod tests {
             "postgres://bob:secret@hunter2@db/ads",
             "postgresql://bob:secret@db/hunter2@db/ads",
             "host=db password=hunter2 hunter2 user=bob",
+            "host=db sslmode=hunter2",
+            "host=db sslmode='hunter2",
+            "postgres://db/ads?sslrootcert=/a@hunter2",
+            "postgres://bob:x?sslmode=hunter2@db/ads",
             "hunter2",
             "",
         ] {
@@ -263,7 +297,25 @@ mod tests {
     fn a_wrong_option_is_named() {
         let error = "host=db port=many".parse::<DatabaseUrl>().expect_err("no port");
         assert_eq!(error.to_string(), "invalid value for option `port`");
-        let error = "host=db sslrootcert=x".parse::<DatabaseUrl>().expect_err("not supported");
-        assert_eq!(error.to_string(), "the option `sslrootcert` is not supported; leave it out");
+        let error = "host=db sslpassword=x".parse::<DatabaseUrl>().expect_err("not supported");
+        assert_eq!(error.to_string(), "the option `sslpassword` is not supported; leave it out");
+        let error = "host=db sslmode=allow".parse::<DatabaseUrl>().expect_err("not supported");
+        assert_eq!(error.to_string(), "sslmode=allow is not supported; use sslmode=prefer");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_text_neither_an_error_nor_a_description_repeats_the_password(
+            before in "(postgres://bob:|password=|password='|host=db user=bob password=)",
+            after in "(@db/ads|'| |[?&]|sslmode=[a-z-]{0,11}|sslrootcert=[a-z/@]{0,8}|[a-z]+=|[%=@/]){0,6}",
+        ) {
+            let text = format!("{before}hunter2{after}");
+            match text.parse::<DatabaseUrl>() {
+                Ok(url) => prop_assert!(!format!("{url} {url:?}").contains("hunter2"), "{} -> {}", text, url),
+                Err(error) => {
+                    prop_assert!(!format!("{error} {error:?}").contains("hunter2"), "{} -> {}", text, error);
+                }
+            }
+        }
     }
 }

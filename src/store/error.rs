@@ -8,6 +8,8 @@ use actors::ports::StoreError;
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::database_url::DatabaseUrl;
+use super::encryption::{UnusableEncryption, WAYS};
+use crate::tls;
 
 /// A server's message may repeat the value that it refuses; a person needs its beginning.
 const MAX_MESSAGE_CHARS: usize = 500;
@@ -47,6 +49,11 @@ pub(super) fn broken(database: &DatabaseUrl, doing: &str, cause: &str, advice: &
     StoreError::Broken(sentence(database, doing, cause, advice))
 }
 
+/// What is needed for encryption cannot be had here.
+pub(super) fn unusable(database: &DatabaseUrl, doing: &str, cause: &UnusableEncryption) -> StoreError {
+    StoreError::Broken(sentence(database, doing, cause, ""))
+}
+
 /// Tables are not there although the migrations that make them are applied.
 pub(super) fn lost(database: &DatabaseUrl, tables: &str) -> StoreError {
     broken(database, "use", &format!("its migrations are applied, but {tables} is not there"), LOST)
@@ -55,6 +62,8 @@ pub(super) fn lost(database: &DatabaseUrl, tables: &str) -> StoreError {
 /// Every command looks at the schema first, so what is missing later was there.
 const LOST: &str = "it was there before, so somebody has removed it: restore it from a backup, because \
                     `campaign-sync migrate` does not make again what it has made once";
+const NO_TLS: &str = "switch it on there (ssl = on), or set sslmode=disable in the database URL if the way to it is trusted, \
+                      such as an encrypted tunnel";
 const REACHABLE: &str = "check that the server runs and can be reached from here";
 
 fn sentence(database: &DatabaseUrl, doing: &str, cause: impl Display, advice: &str) -> String {
@@ -90,7 +99,13 @@ fn explain_answer(database: &DatabaseUrl, doing: &str, refusal: &DbError) -> Sto
 /// By SQLSTATE; its first two characters are its class.
 fn classify(state: &SqlState) -> (Kind, &'static str) {
     match state.code() {
-        "28P01" | "28000" => (Kind::Broken, "correct the user or the password in the database URL"),
+        "28P01" => (Kind::Broken, "correct the user or the password in the database URL"),
+        // An unknown user, or the server's rules (pg_hba.conf): for this address, without TLS, without a certificate.
+        "28000" => (
+            Kind::Broken,
+            "correct in the database URL the user, or how it comes: encrypted or not (sslmode), or with a certificate (sslcert \
+             and sslkey)",
+        ),
         "3D000" => (Kind::Broken, "create the database or correct its name in the database URL"),
         "42P01" | "42703" | "3F000" => (Kind::Broken, LOST),
         "42501" => (Kind::Broken, "grant the user this right, or use another user"),
@@ -118,8 +133,28 @@ fn classify(state: &SqlState) -> (Kind, &'static str) {
     }
 }
 
-/// The driver's error names no kind that could be matched on, but its source tells.
+/// The driver's errors name no kind that could be matched on, but they have their words.
+pub(super) fn is_of_the_handshake(error: &tokio_postgres::Error) -> bool {
+    error.to_string().starts_with("error performing TLS handshake")
+}
+
+/// As above; where there is a source, it tells.
 fn explain_transport(database: &DatabaseUrl, doing: &str, error: &tokio_postgres::Error) -> StoreError {
+    if let Some(cause) = tls::cause(error) {
+        let message = sentence(database, doing, tls::explain(cause, &WAYS), "");
+        return match cause {
+            // Another try meets the same server and the same certificates: someone has to act.
+            rustls::Error::InvalidCertificate(_)
+            | rustls::Error::PeerIncompatible(_)
+            | rustls::Error::AlertReceived(_) => StoreError::Broken(message),
+            _ => StoreError::Unavailable(message),
+        };
+    }
+    if is_of_the_handshake(error)
+        && error.source().is_some_and(|source| source.to_string() == "server does not support TLS")
+    {
+        return StoreError::Broken(sentence(database, doing, "the server offers no TLS", NO_TLS));
+    }
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     if let Some(io) = io.filter(|io| io.kind() != io::ErrorKind::InvalidInput) {
         let cause = match io.kind() {
@@ -171,6 +206,7 @@ mod tests {
             ("23514", 'r', ""),
             ("54000", 'r', ""),
             ("28P01", 'b', "the user or the password"),
+            ("28000", 'b', "sslcert and sslkey"),
             ("3D000", 'b', "create the database"),
             ("42501", 'b', "grant"),
             ("42P01", 'b', "restore it from a backup"),

@@ -9,20 +9,24 @@ use actors::ports::StoreError;
 use bb8::{ErrorSink, ManageConnection};
 use bb8_postgres::PostgresConnectionManager;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, Statement};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::database_url::DatabaseUrl;
 use super::error;
 
 /// Of a connection as a whole: every address of the URL, and the handshake.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+/// In messages.
+const CONNECTING: &str = "connect to";
 /// The server gives up before the client does (`OPERATION_LIMIT`), and says why. A transaction whose client was
 /// stopped in the middle of it does not keep its locks.
 const SETTINGS: &str = "SET statement_timeout = '50s'; SET idle_in_transaction_session_timeout = '60s'";
 
 /// Makes sessions.
 pub(super) struct Sessions {
-    connections: PostgresConnectionManager<NoTls>,
     database: DatabaseUrl,
 }
 
@@ -49,7 +53,7 @@ impl Session {
 
 impl Sessions {
     pub(super) fn new(database: DatabaseUrl) -> Self {
-        Self { connections: PostgresConnectionManager::new(database.config().clone(), NoTls), database }
+        Self { database }
     }
 
     /// Which database they lead to.
@@ -59,13 +63,41 @@ impl Sessions {
 
     /// A connection that does not belong to the pool and has none of its time limits.
     pub(super) async fn bare(&self) -> Result<Client, StoreError> {
-        const DOING: &str = "connect to";
-        match timeout(CONNECT_LIMIT, self.connections.connect()).await {
-            Ok(Ok(client)) => Ok(client),
-            Ok(Err(error)) => Err(error::explain(&self.database, DOING, &error)),
-            Err(_) => Err(error::timed_out(&self.database, DOING, CONNECT_LIMIT.as_secs())),
+        match timeout(CONNECT_LIMIT, self.connect_once()).await {
+            Ok(connected) => connected,
+            Err(_) => Err(error::timed_out(&self.database, CONNECTING, CONNECT_LIMIT.as_secs())),
         }
     }
+
+    async fn connect_once(&self) -> Result<Client, StoreError> {
+        let encryption = self.database.encryption().clone();
+        // It reads files, and of the system's authorities many.
+        let client = tokio::task::spawn_blocking(move || encryption.client()).await;
+        let client = client.map_err(|bug| error::broken(&self.database, CONNECTING, &bug.to_string(), ""))?;
+        let client = client.map_err(|cause| error::unusable(&self.database, CONNECTING, &cause))?;
+        let tls = MakeRustlsConnect::new(client);
+        let config = self.database.config();
+        let connected = match connect(config, tls.clone()).await {
+            Err(error) if config.get_ssl_mode() == SslMode::Prefer && is_about_encryption(&error) => {
+                let mut plain = config.clone();
+                plain.ssl_mode(SslMode::Disable);
+                // Where that is not allowed either, the first answer says more.
+                connect(&plain, tls).await.map_err(|_| error)
+            }
+            connected => connected,
+        };
+        connected.map_err(|error| error::explain(&self.database, CONNECTING, &error))
+    }
+}
+
+async fn connect(config: &Config, tls: MakeRustlsConnect) -> Result<Client, tokio_postgres::Error> {
+    PostgresConnectionManager::new(config.clone(), tls).connect().await
+}
+
+/// Whether the same could be had without: where encryption fails, and where the server's rules do not let this user in
+/// with it. libpq takes it so for `sslmode=prefer`, which makes no promise.
+fn is_about_encryption(error: &tokio_postgres::Error) -> bool {
+    error::is_of_the_handshake(error) || error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
 }
 
 impl ManageConnection for Sessions {
@@ -83,8 +115,9 @@ impl ManageConnection for Sessions {
 
     async fn is_valid(&self, session: &mut Session) -> Result<(), StoreError> {
         session.in_use = true;
-        self.connections
-            .is_valid(&mut session.client)
+        session
+            .client
+            .simple_query("")
             .await
             .map_err(|error| error::explain(&self.database, "use a connection to", &error))?;
         session.in_use = false;

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use url::Url;
 
 use crate::platform::Connections;
+use crate::tls::Authorities;
 
 /// Of one request, connect to last byte.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
@@ -37,7 +38,7 @@ impl Collector {
     pub(super) fn start(url: &Url) -> anyhow::Result<Self> {
         // The exporter sends one request after the other.
         let (jobs, waiting) = mpsc::channel(1);
-        let (name, with_tls) = (url.to_string(), url.scheme() == "https");
+        let (name, is_encrypted) = (url.to_string(), url.scheme() == "https");
         let (ready, is_ready) = std::sync::mpsc::channel();
         let work = move || {
             let runtime = match Runtime::new() {
@@ -45,7 +46,11 @@ impl Collector {
                 Err(error) => return drop(ready.send(Err(anyhow::Error::from(error)))),
             };
             runtime.block_on(async {
-                match Connections::new(1, with_tls) {
+                let connections = match is_encrypted {
+                    true => Connections::encrypted(1, &Authorities::default()),
+                    false => Connections::plain(1),
+                };
+                match connections {
                     Ok(connections) => {
                         let _ = ready.send(Ok(()));
                         serve(&connections, &name, waiting).await;

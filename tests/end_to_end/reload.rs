@@ -6,7 +6,7 @@ use mock_platform::{PASSWORD, RateLimit, Settings};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::serving::{Folder, Serving, until};
+use crate::serving::{Folder, Serving, TOKEN, until};
 use crate::support::{Postgres, quick_platform, start};
 
 const CAMPAIGNS: u64 = 40;
@@ -130,20 +130,39 @@ fn a_reload_for_which_the_database_cannot_be_asked_everything_changes_nothing() 
 }
 
 #[test]
+fn a_reload_takes_a_new_token_of_operators_and_the_old_one_is_worth_nothing() {
+    let (platform, database) = (start(quick_platform(3)), Postgres::start());
+    let folder = Folder::new(&platform, &database, &account("acme", "schedule = '31d'\n"));
+    let mut serving = Serving::start(&folder);
+    let new = "another-token-of-an-operator";
+    assert_eq!(serving.post("/api/accounts/acme/pause", Some(TOKEN)).0, 200);
+    folder.write("token", new);
+    serving.signal(Signal::SIGHUP);
+    serving.says("the accounts are configured");
+    while serving.post("/api/accounts/acme/resume", Some(new)).0 == 401 {}
+    assert_eq!(serving.post("/api/accounts/acme/pause", Some(TOKEN)).0, 401);
+    assert_eq!(serving.stop(), Some(0), "{}", serving.log);
+}
+
+#[test]
 fn what_a_reload_cannot_change_is_named() {
     let (platform, database) = (start(quick_platform(3)), Postgres::start());
     let folder = Folder::new(&platform, &database, &account("acme", "schedule = '31d'\n"));
     let mut serving = Serving::start(&folder);
     let head = std::fs::read_to_string(folder.path().join("head")).expect("it is there");
+    let key = rcgen::KeyPair::generate().expect("a key");
     folder.write(
         "head",
         &(head.replace("'127.0.0.1:0'", "'127.0.0.1:1'")
-            + "max_in_flight = 7\notlp_endpoint = 'http://127.0.0.1:1'\n"),
+            + "ca_file = 'ca.pem'\nmax_in_flight = 7\notlp_endpoint = 'http://127.0.0.1:1'\n"),
     );
-    folder.write("token", "another-token-of-an-operator");
+    folder.write(
+        "ca.pem",
+        &rcgen::CertificateParams::default().self_signed(&key).expect("a certificate").pem(),
+    );
     folder.configure(&account("acme", "schedule = '31d'\nbatch_size = 7\n"));
     serving.signal(Signal::SIGHUP);
-    for setting in ["listen", "max_in_flight", "otlp_endpoint", "api_token", "batch_size or batch_linger"] {
+    for setting in ["listen", "ca_file", "max_in_flight", "otlp_endpoint", "batch_size or batch_linger"] {
         let line: Value = serde_json::from_str(&serving.says("only after a restart")).expect("JSON");
         assert_eq!((&line["setting"], &line["level"]), (&json!(setting), &json!("WARN")));
     }

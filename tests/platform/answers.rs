@@ -10,7 +10,9 @@ use actors::settings::RateLimit;
 use actors::testing::overheard_permit;
 
 use crate::scripted_server::{Reply, ScriptedServer};
-use crate::support::{PAGE, SYNCED, gzipped_synced, impatient, list, platform, sync, token, transient};
+use crate::support::{
+    PAGE, SYNCED, gzipped_synced, impatient, list, login, platform, sync, token, transient,
+};
 
 #[actix::test]
 async fn every_status_has_its_error_and_the_connection_is_kept() {
@@ -52,6 +54,24 @@ async fn a_redirect_is_not_followed() {
     assert_eq!(transient(list(&platform).await).0, FailureClass::Unavailable, "for now");
     assert!(server.requests().iter().all(|request| request.line.starts_with("GET /api/campaigns?")));
     assert_eq!(server.requests().len(), 2);
+}
+
+#[actix::test]
+async fn no_redirect_takes_a_request_or_a_credential_to_another_host() {
+    let elsewhere = ScriptedServer::start([]).await;
+    // By its name and by its address it is another host as well as another port.
+    for host in ["localhost", "127.0.0.1"] {
+        for status in [301, 302, 303, 307, 308] {
+            let location = format!("http://{host}:{}/api/campaigns", elsewhere.address.port());
+            let script = (0..3).map(|_| Reply::with(status, &[("location", &location)], b""));
+            let (server, platform) = platform(script).await;
+            assert!(login(&platform).await.is_err(), "{status}");
+            assert!(list(&platform).await.is_err(), "{status}");
+            assert!(sync(&platform, "42").await.is_err(), "{status}");
+            assert_eq!(server.requests().len(), 3, "{status}");
+        }
+    }
+    assert_eq!(elsewhere.connections(), 0);
 }
 
 #[actix::test]

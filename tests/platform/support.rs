@@ -12,6 +12,7 @@ use actors::ports::{Platform, PlatformError};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use campaign_sync::platform::{Connections, HttpPlatform, PlatformSettings, SetupError};
+use campaign_sync::tls::Authorities;
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -37,8 +38,11 @@ pub(crate) fn settings(base_url: &str) -> PlatformSettings {
 }
 
 pub(crate) fn new(settings: PlatformSettings) -> Result<HttpPlatform, SetupError> {
-    let with_tls = settings.base_url.scheme() == "https";
-    HttpPlatform::new(settings, &Connections::new(4, with_tls)?)
+    let connections = match settings.base_url.scheme() {
+        "https" => Connections::encrypted(4, &Authorities::default())?,
+        _ => Connections::plain(4)?,
+    };
+    HttpPlatform::new(settings, &connections)
 }
 
 /// A client of the server's that gives up soon.

@@ -140,7 +140,7 @@ fn text(value: &DeValue<'_>, form: Form) -> Result<String, Refusal> {
             }
         }
         (Form::List, _) => refuse("an array of texts in quotes, or one text"),
-        (Form::Text, _) => refuse("a text in quotes"),
+        (Form::Text | Form::Path, _) => refuse("a text in quotes"),
         (Form::Whole | Form::Number, _) => refuse("a number, or a text in quotes"),
     }
 }

@@ -21,6 +21,7 @@ impl Written {
     pub(super) fn new(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("c.toml"), text).unwrap();
+        fs::write(folder.path().join("ca.pem"), ca()).unwrap();
         Self { folder }
     }
 

@@ -47,7 +47,7 @@ fn properties(stand_here: impl Fn(Of) -> bool) -> Map<String, Value> {
 
 fn value(setting: &Setting, InFile { form, judge, .. }: &InFile) -> Value {
     let mut value = match form {
-        Form::Text => json!({ "type": "string" }),
+        Form::Text | Form::Path => json!({ "type": "string" }),
         Form::Whole => json!({ "type": ["integer", "string"] }),
         Form::Number => json!({ "type": ["number", "string"] }),
         Form::List => json!({

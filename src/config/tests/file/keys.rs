@@ -7,6 +7,7 @@ fn every_key_reaches_its_setting() {
     let text = r#"
         api_url = "http://ads.example.com/"
         allow_http = true
+        ca_file = "ca.pem"
         email = "bob@example.com"
         password = { env = "P" }
         database_url = { env = "D" }
@@ -32,6 +33,7 @@ fn every_key_reaches_its_setting() {
         otlp_endpoint = "http://collector:4318"
     "#;
     let config = run_file(text, "", &[("P", "hunter3"), ("D", "host=db")]).unwrap();
+    assert_ne!(config.authorities, Authorities::default());
     let AccountConfig { platform, pipeline, schedule } = only(&config.accounts);
     assert_eq!(schedule.to_string(), "18min");
     assert_eq!(
