@@ -5,6 +5,7 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows these comments as they stand")]
 
+mod audit;
 mod dead_letters;
 mod mock_platform;
 mod shared;
@@ -12,6 +13,7 @@ mod shared;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+pub use audit::{AuditArgs, AuditCommand, AuditListArgs, AuditPruneArgs};
 pub use dead_letters::{DeadLettersCommand, DiscardArgs, LetterFilterArgs, ListArgs, ReplayArgs};
 pub use mock_platform::MockPlatformArgs;
 pub use shared::{DatabaseArgs, FileArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs, TraceArgs};
@@ -60,12 +62,37 @@ pub enum Command {
     /// List, replay or discard the campaigns that were given up on
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// List what was done in the database, by whom and when, the newest first
+    Audit(AuditArgs),
     /// Serve the reference platform's API with its limits and faults, for trying things out
     MockPlatform(MockPlatformArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
     /// Write the manual pages
     Man(ManArgs),
+}
+
+impl Command {
+    /// As it is typed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Demo(_) => "demo",
+            Command::Run(_) => "run",
+            Command::Serve(_) => "serve",
+            Command::Plan(_) => "plan",
+            Command::Check(_) => "check",
+            Command::Migrate(_) => "migrate",
+            Command::Runs(_) => "runs",
+            Command::DeadLetters(DeadLettersCommand::List(_)) => "dead-letters list",
+            Command::DeadLetters(DeadLettersCommand::Replay(_)) => "dead-letters replay",
+            Command::DeadLetters(DeadLettersCommand::Discard(_)) => "dead-letters discard",
+            Command::Audit(AuditArgs { command: None, .. }) => "audit",
+            Command::Audit(AuditArgs { command: Some(AuditCommand::Prune(_)), .. }) => "audit prune",
+            Command::MockPlatform(_) => "mock-platform",
+            Command::Completions(_) => "completions",
+            Command::Man(_) => "man",
+        }
+    }
 }
 
 /// Flags of `run`.

@@ -6,6 +6,7 @@
 
 mod account;
 mod api_url;
+mod audit;
 mod bounded;
 mod choice;
 mod dead_letters;
@@ -45,6 +46,7 @@ use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, RunArgs, RunsArgs, T
 use crate::serve::schedule::Schedule;
 use crate::store::DatabaseUrl;
 
+pub use audit::{AuditConfig, AuditPruneConfig};
 pub use choice::{LogFormat, RateLimitHeaders, ReportFormat, RetryHint};
 pub use dead_letters::{DiscardConfig, ListConfig};
 pub use environment::Environment;
@@ -251,6 +253,7 @@ impl CheckConfig {
         let _ = otlp_endpoint(&mut reader, &TraceArgs::default());
         let _ = serve::listen(&mut reader, None);
         let _ = serve::api_token(&mut reader);
+        let _ = reader.optional(&setting::AUDIT_RETENTION, None, bounded::audit_retention);
         let log = log(&mut reader, &args.log);
         let config = || Some(Self { accounts: accounts?, database, log: log? });
         let config = config();
