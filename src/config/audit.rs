@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(moment("1970-01-02T02:00:00+02:00"), Ok(day));
         let hour_ago = moment("1h").expect("a duration").elapsed().expect("it has passed");
         assert!((3600..3660).contains(&hour_ago.as_secs()));
-        assert!(moment("99999999999d").is_err());
+        assert!(moment("1y").is_err());
     }
 
     #[test]

@@ -14,6 +14,8 @@ const ROLE: &str = "clerk";
 fn as_role(platform: &MockPlatform, database: &Postgres, arguments: &[&str]) -> Command {
     let mut command = campaign_sync(platform, database, arguments);
     command.env("DATABASE_URL", database.url_of(ROLE)).env("CAMPAIGN_SYNC_RATE_LIMIT", "none");
+    // What fails once is a dead letter.
+    command.env("CAMPAIGN_SYNC_MAX_ATTEMPTS", "1");
     command
 }
 

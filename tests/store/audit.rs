@@ -149,7 +149,8 @@ async fn a_run_that_is_taken_over_and_one_that_is_closed_are_recorded_as_that() 
     let killed = database.run().await;
     database.commit(&killed, &batch([campaign("c1")])).await;
     database.end_lock_connections().await;
-    let resumed = begin(&database.other_store().await, ACCOUNT).await.unwrap();
+    let other = database.other_store().await;
+    let resumed = begin(&other, ACCOUNT).await.unwrap();
     assert!(resumed.resumed);
     database.end_lock_connections().await;
     let fresh = database.other_store().await.begin_run(&ACCOUNT.into(), None).await.unwrap();
