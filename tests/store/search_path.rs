@@ -1,12 +1,14 @@
 //! Where tables are looked for: in our schema, whatever role and database say.
 
+use std::time::{Duration, Instant};
+
 use actors::model::LetterFilter;
+use actors::ports::Store;
 use campaign_sync::store::{DatabaseUrl, PgStore};
 
 use crate::support::{
     ACCOUNT, Database, batch, begin, broken, campaign, commit, letter, letters, report, unavailable,
 };
-use actors::ports::Store;
 
 /// Tables and functions of the names of ours and of the server's, in a schema that comes before.
 const TRAP: &str = "
@@ -106,7 +108,9 @@ async fn a_migration_does_not_queue_before_others_for_long_and_can_be_tried_agai
     database.sql.batch_execute(undo).await.unwrap();
     // Readers and whoever looks which migrations are applied pass; a trigger on the table does not.
     database.sql.batch_execute("BEGIN; LOCK TABLE refinery_schema_history IN SHARE MODE").await.unwrap();
+    let begun = Instant::now();
     let message = unavailable(database.store.migrate().await);
+    assert!(begun.elapsed() < Duration::from_secs(45), "not as long as it waits for another's migrations");
     assert!(message.contains("apply the migrations") && message.contains("lock timeout"), "{message}");
     database.sql.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(database.store.migrate().await, Ok(vec!["V12__audit".to_owned()]));
