@@ -5,6 +5,7 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows these comments as they stand")]
 
+mod audit;
 mod dead_letters;
 mod mock_platform;
 #[cfg(feature = "age")]
@@ -14,6 +15,7 @@ mod shared;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
+pub use audit::{AuditArgs, AuditCommand, AuditListArgs, AuditPruneArgs};
 pub use dead_letters::{DeadLettersCommand, DiscardArgs, LetterFilterArgs, ListArgs, ReplayArgs};
 pub use mock_platform::MockPlatformArgs;
 #[cfg(feature = "age")]
@@ -68,12 +70,39 @@ pub enum Command {
     #[cfg(feature = "age")]
     #[command(subcommand)]
     Secrets(SecretsCommand),
+    /// List what was done in the database, by whom and when, the newest first
+    Audit(AuditArgs),
     /// Serve the reference platform's API with its limits and faults, for trying things out
     MockPlatform(MockPlatformArgs),
     /// Print the completions of a shell
     Completions(CompletionsArgs),
     /// Write the manual pages
     Man(ManArgs),
+}
+
+impl Command {
+    /// As it is typed.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Demo(_) => "demo",
+            Command::Run(_) => "run",
+            Command::Serve(_) => "serve",
+            Command::Plan(_) => "plan",
+            Command::Check(_) => "check",
+            Command::Migrate(_) => "migrate",
+            Command::Runs(_) => "runs",
+            Command::DeadLetters(DeadLettersCommand::List(_)) => "dead-letters list",
+            Command::DeadLetters(DeadLettersCommand::Replay(_)) => "dead-letters replay",
+            Command::DeadLetters(DeadLettersCommand::Discard(_)) => "dead-letters discard",
+            Command::Audit(AuditArgs { command: None, .. }) => "audit",
+            Command::Audit(AuditArgs { command: Some(AuditCommand::Prune(_)), .. }) => "audit prune",
+            #[cfg(feature = "age")]
+            Command::Secrets(SecretsCommand::Encrypt(_)) => "secrets encrypt",
+            Command::MockPlatform(_) => "mock-platform",
+            Command::Completions(_) => "completions",
+            Command::Man(_) => "man",
+        }
+    }
 }
 
 /// Flags of `run`.

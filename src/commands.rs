@@ -1,6 +1,7 @@
 //! The commands, one file each. A command gets its settings checked, does its work, prints to standard output and
 //! returns its exit code; it never ends the process.
 
+pub mod audit;
 pub mod check;
 pub mod completions;
 pub mod dead_letters;
@@ -17,4 +18,5 @@ pub mod serve;
 
 mod generated;
 mod open;
+mod question;
 mod sync;

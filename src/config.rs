@@ -6,6 +6,7 @@
 
 mod account;
 mod api_url;
+mod audit;
 mod bounded;
 mod ca_file;
 mod choice;
@@ -51,6 +52,7 @@ use crate::serve::schedule::Schedule;
 use crate::store::DatabaseUrl;
 use crate::tls::Authorities;
 
+pub use audit::{AuditConfig, AuditPruneConfig};
 pub use choice::{LogFormat, RateLimitHeaders, ReportFormat, RetryHint};
 pub use dead_letters::{DiscardConfig, ListConfig};
 #[cfg(feature = "age")]
@@ -267,6 +269,7 @@ impl CheckConfig {
         let _ = otlp_endpoint(&mut reader, &TraceArgs::default());
         let _ = serve::listen(&mut reader, None);
         let _ = serve::api_token(&mut reader);
+        let _ = reader.optional(&setting::AUDIT_RETENTION, None, bounded::audit_retention);
         let log = log(&mut reader, &args.log);
         let config = || Some(Self { accounts: accounts?, authorities, database, log: log? });
         let config = config();

@@ -8,17 +8,18 @@ use std::process::ExitCode;
 use anyhow::Context;
 #[cfg(feature = "age")]
 use campaign_sync::cli::SecretsCommand;
-use campaign_sync::cli::{Cli, Command, DeadLettersCommand};
+use campaign_sync::cli::{AuditArgs, AuditCommand, Cli, Command, DeadLettersCommand};
 use campaign_sync::config::{self, Environment, InvalidConfig, LogConfig, LogFormat};
 use campaign_sync::shutdown::{INTERRUPTED, Shutdown};
 use campaign_sync::standard_error::StandardError;
 use campaign_sync::telemetry::{self, Traces};
-use campaign_sync::{commands, report};
+use campaign_sync::{commands, report, store};
 use clap::Parser;
 use url::Url;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
+    store::acting_as(command.name());
     let Ok(stderr) = StandardError::start() else { return ExitCode::FAILURE };
     let traces = OnceCell::new();
     // When it is over, the system is gone with every task: no span is open any more.
@@ -106,6 +107,16 @@ async fn run(
             let config = config::DiscardConfig::load(&args, &environment)?;
             let (_, shutdown) = begin(&config.log, by_terminal())?;
             shutdown.or(commands::dead_letters::discard(config)).await.unwrap_or_else(interrupted)
+        }
+        Command::Audit(AuditArgs { command: None, list }) => {
+            let config = config::AuditConfig::load(&list, &environment)?;
+            let (_, shutdown) = begin(&config.log, by_terminal())?;
+            shutdown.or(commands::audit::list(config)).await.unwrap_or_else(interrupted)
+        }
+        Command::Audit(AuditArgs { command: Some(AuditCommand::Prune(args)), .. }) => {
+            let config = config::AuditPruneConfig::load(&args, &environment)?;
+            let (_, shutdown) = begin(&config.log, by_terminal())?;
+            shutdown.or(commands::audit::prune(config)).await.unwrap_or_else(interrupted)
         }
         #[cfg(feature = "age")]
         Command::Secrets(SecretsCommand::Encrypt(args)) => {

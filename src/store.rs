@@ -3,6 +3,7 @@
 //! every call ends within a bound, that an account has one run at a time, and that a process which another has taken
 //! over from stores nothing any more.
 
+mod audit;
 mod begin;
 mod commit;
 mod database_url;
@@ -18,11 +19,14 @@ mod ownership;
 mod pauses;
 mod pool_watch;
 mod reading;
+mod retention;
+mod rights;
 mod session;
 mod settled;
 mod spent;
 mod standings;
 mod storable;
+mod who;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,6 +39,7 @@ use bb8::{ManageConnection, Pool, PooledConnection};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+pub use self::audit::{AuditFilter, AuditRow, Audited};
 use self::begin::Purpose;
 pub use self::database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use self::dead_letters::{DeadLetterRow, LetterPosition};
@@ -44,6 +49,7 @@ pub use self::pool_watch::{PoolState, PoolWatch};
 pub use self::reading::{CampaignRow, RunRow};
 use self::session::{LastFailure, Session, Sessions};
 pub use self::standings::LettersByClass;
+pub use self::who::acting_as;
 
 /// A commit and a look-up at a time for each of a few accounts; more would only wait for the same disk, and
 /// PostgreSQL's default of 100 connections is shared with others.
@@ -173,15 +179,18 @@ impl PgStore {
         .await
     }
 
-    /// Records that an operator has paused the account; since when. One that is paused already is so since it was first.
-    pub async fn pause(&self, account: &AccountId) -> Result<SystemTime, StoreError> {
-        self.with("record the pause in", async |session| pauses::pause(session, account).await).await
+    /// Records that an operator at this address has paused the account; since when. One that is paused already is so since it
+    /// was first.
+    pub async fn pause(&self, account: &AccountId, address: &str) -> Result<SystemTime, StoreError> {
+        self.with("record the pause in", async |session| pauses::pause(session, account, address).await).await
     }
 
-    /// Records that the account is not paused any more.
-    pub async fn resume(&self, account: &AccountId) -> Result<(), StoreError> {
-        self.with("record the end of the pause in", async |session| pauses::resume(session, account).await)
-            .await
+    /// Records that an operator at this address has ended the account's pause.
+    pub async fn resume(&self, account: &AccountId, address: &str) -> Result<(), StoreError> {
+        self.with("record the end of the pause in", async |session| {
+            pauses::resume(session, account, address).await
+        })
+        .await
     }
 
     /// Those of the accounts that are paused, and since when.
@@ -234,10 +243,18 @@ impl PgStore {
         .await
     }
 
-    /// Deletes these dead letters, but for those that have failed again since they were read; how many that were.
-    pub async fn discard(&self, letters: &[DeadLetterRow]) -> Result<u64, StoreError> {
-        self.with("discard dead letters from", async |session| dead_letters::discard(session, letters).await)
-            .await
+    /// Deletes these dead letters, but for those that have failed again since they were read; how many that were. The audit log
+    /// has how they were chosen.
+    pub async fn discard(
+        &self,
+        letters: &[DeadLetterRow],
+        account: Option<&str>,
+        filter: &LetterFilter,
+    ) -> Result<u64, StoreError> {
+        self.with("discard dead letters from", async |session| {
+            dead_letters::discard(session, letters, account, filter).await
+        })
+        .await
     }
 
     /// A few campaigns of the account as they are stored, in the order of their ids.

@@ -30,8 +30,9 @@ fn assert_help_tells(command: &str, settings: &[&Setting]) {
 #[test]
 fn the_help_tells_each_settings_variable_and_default() {
     let of_serve = ["--schedule", "--listen"];
+    let of_others = setting::SETTINGS.iter().filter(|setting| setting.flag != "--audit-retention");
     let (of_serve, of_run): (Vec<&Setting>, Vec<&Setting>) =
-        setting::SETTINGS.iter().partition(|setting| of_serve.contains(&setting.flag));
+        of_others.partition(|setting| of_serve.contains(&setting.flag));
     assert_help_tells("run", &of_run);
     assert_help_tells("serve", &of_serve);
     assert_help_tells("serve", &[&setting::MAX_IN_FLIGHT, &setting::RATE_LIMIT, &setting::LOG_LEVEL]);
@@ -43,6 +44,8 @@ fn the_help_tells_each_settings_variable_and_default() {
     assert_help_tells("dead-letters list", &[&letters[..], &[&setting::dead_letters::LIMIT]].concat());
     assert_help_tells("dead-letters replay", &[&letters[..], &of_run].concat());
     assert_help_tells("dead-letters discard", &letters);
+    assert_help_tells("audit", &[&setting::audit::LIMIT, &setting::REPORT]);
+    assert_help_tells("audit prune", &[&setting::AUDIT_RETENTION, &setting::LOG_LEVEL]);
     use setting::mock::*;
     assert_help_tells(
         "mock-platform",
@@ -75,6 +78,32 @@ fn the_help_of_dead_letters_names_each_class() {
     let words: Vec<&str> = help.split([' ', ',', ';', '\n']).collect();
     for class in actors::model::FailureClass::ALL {
         assert!(words.contains(&class.as_str()), "{class} is not in: {help}");
+    }
+}
+
+#[test]
+fn the_help_of_audit_names_all_that_can_be_recorded() {
+    let cli = Cli::command();
+    let audit = cli.find_subcommand("audit").unwrap();
+    let arg = audit.get_arguments().find(|arg| arg.get_long() == Some("what")).unwrap();
+    let help = arg.get_help().unwrap().to_string();
+    let words: Vec<&str> = help.split([' ', ',', ';', '\n']).collect();
+    for what in crate::store::Audited::ALL {
+        assert!(words.contains(&what.as_str()), "{} is not in: {help}", what.as_str());
+    }
+}
+
+#[test]
+fn a_command_is_called_what_is_typed() {
+    for (line, parsed) in [
+        ("demo", "demo"),
+        ("run --fresh", "run"),
+        ("dead-letters discard --all", "dead-letters discard"),
+        ("audit --limit 3", "audit"),
+        ("audit prune --yes", "audit prune"),
+    ] {
+        let words = ["campaign-sync"].into_iter().chain(line.split_whitespace());
+        assert_eq!(Cli::try_parse_from(words).unwrap().command.name(), parsed);
     }
 }
 

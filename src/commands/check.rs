@@ -1,4 +1,4 @@
-//! `check`: validates configuration, credentials, database and schema, and says all that is wrong. It changes
+//! `check`: validates configuration, credentials, database, schema and rights, and says all that is wrong. It changes
 //! nothing and asks each account's platform for nothing but a login.
 
 use std::io::{self, Write};
@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use actors::ports::StoreError;
 use actors::retry_policy::RetryPolicy;
 use comfy_table::{Table, presets};
 use futures_util::StreamExt;
@@ -89,9 +90,16 @@ async fn database(url: &DatabaseUrl) -> Vec<(&'static str, Finding)> {
         Ok(store) => store,
         Err(error) => return vec![("database", Err(error.to_string()))],
     };
-    let schema = store.require_current_schema().await;
-    let schema = schema.map(|()| "up to date".to_owned()).map_err(|error| error.to_string());
-    vec![("database", Ok(format!("connected to {url}"))), ("schema", schema)]
+    let finding = |outcome: Result<(), StoreError>, well: &str| {
+        outcome.map(|()| well.to_owned()).map_err(|error| error.to_string())
+    };
+    let schema = finding(store.require_current_schema().await, "up to date");
+    let is_current = schema.is_ok();
+    let mut findings = vec![("database", Ok(format!("connected to {url}"))), ("schema", schema)];
+    if is_current {
+        findings.push(("rights", finding(store.require_rights().await, "all that run and serve need")));
+    }
+    findings
 }
 
 /// Starting one would make it, so it is only looked whether that could be done.

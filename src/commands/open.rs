@@ -1,4 +1,5 @@
-//! The database that a run or a service begins with: migrated, current, and there; one that is away is waited for.
+//! The database that a run or a service begins with: migrated, current, there, and the user may do what is needed; one that
+//! is away is waited for.
 
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ async fn try_to_open(config: &DatabaseConfig, migrate: bool) -> anyhow::Result<D
         database.migrate().await?;
     }
     database.store.require_current_schema().await?;
+    database.store.require_rights().await?;
     database.store.require_writable().await?;
     Ok(database)
 }

@@ -30,6 +30,7 @@ use crate::serve::live::Live;
 use crate::serve::scheduler::{Scheduler, Shutdown as ShutDown};
 use crate::serve::systemd;
 use crate::shutdown::{INTERRUPTED, Shutdown};
+use crate::store::Audited;
 use crate::syncer::{Syncer, batch_limits};
 
 /// Exit code 0 once it is stopped. Errors are those from before the first account is scheduled.
@@ -62,7 +63,7 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
         board,
         scheduler: scheduler.clone(),
     };
-    configurator.configure(&config).await?;
+    configurator.configure(&config, Audited::ConfigurationLoaded).await?;
     let tasks = [
         actix_rt::spawn(upkeep::count_dead_letters(letters.clone(), store.clone())),
         actix_rt::spawn(upkeep::fold(metrics.clone())),
@@ -108,7 +109,7 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
 
 async fn take_new_configuration(args: &ServeArgs, at_start: &ServeConfig, configurator: &Configurator) {
     let Some(new) = reload(args, at_start).await else { return };
-    if let Err(cause) = configurator.configure(&new).await {
+    if let Err(cause) = configurator.configure(&new, Audited::ConfigurationReloaded).await {
         error!(cause = format!("{cause:#}"), "the new configuration is not used");
     } else if let (Some(used), Some(new)) = (&at_start.api_token, &new.api_token) {
         used.replace(new.newest());

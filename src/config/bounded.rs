@@ -24,6 +24,10 @@ const LONGEST_MAX_WAIT: Duration = Duration::from_secs(31 * 86_400);
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
 /// Whoever has not answered by then will not.
 pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// Younger rows of the audit log nobody can delete: the table's trigger knows the same number.
+const SHORTEST_RETENTION: Duration = Duration::from_secs(30 * 86_400);
+/// A century is for ever.
+const LONGEST_RETENTION: Duration = Duration::from_secs(36_500 * 86_400);
 /// More connections than this no process of ours has at once: each needs a file descriptor.
 const MAX_IN_FLIGHT: u32 = 10_000;
 
@@ -50,6 +54,11 @@ pub(super) fn request_timeout(text: &str) -> Result<Duration, Refusal> {
 /// The longest that a run is kept waiting.
 pub(super) fn max_wait(text: &str) -> Result<Duration, Refusal> {
     duration::within(SHORTEST_MAX_WAIT..=LONGEST_MAX_WAIT)(text)
+}
+
+/// How long the rows of the audit log are kept.
+pub(super) fn audit_retention(text: &str) -> Result<Duration, Refusal> {
+    duration::within(SHORTEST_RETENTION..=LONGEST_RETENTION)(text)
 }
 
 /// Requests of all accounts that are under way at once.

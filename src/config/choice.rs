@@ -5,6 +5,7 @@ pub use mock_platform::{RateLimitHeaders, RetryHint};
 use actors::model::FailureClass;
 
 use super::problem::Refusal;
+use crate::store::Audited;
 
 /// What standard output gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,10 @@ pub(super) fn switch(text: &str) -> Result<(), Refusal> {
 
 pub(super) fn failure_class(text: &str) -> Result<FailureClass, Refusal> {
     one_of(&FailureClass::ALL.map(|class| (class.as_str(), class)), text)
+}
+
+pub(super) fn audited(text: &str) -> Result<Audited, Refusal> {
+    one_of(&Audited::ALL.map(|what| (what.as_str(), what)), text)
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, Refusal> {

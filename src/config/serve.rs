@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
 use url::Url;
+use uuid::Uuid;
 
 use super::account::accounts;
 use super::environment::Environment;
@@ -71,6 +72,16 @@ impl ServeConfig {
         };
         let config = config();
         reader.finish(config)
+    }
+}
+
+impl ServeConfig {
+    /// Another one where a setting of an account is another, or the accounts are; the same in every process of this version. No
+    /// secret goes into it, so none can be guessed from it, and a new password does not change it.
+    pub fn fingerprint(&self) -> String {
+        // Debug shows every value but the secrets.
+        let accounts = format!("{:?}", self.accounts);
+        Uuid::new_v5(&Uuid::nil(), accounts.as_bytes()).to_string()
     }
 }
 

@@ -190,11 +190,18 @@ pub(crate) const OTLP_ENDPOINT: Setting = setting(
     None,
 )
 .in_file("otlp_endpoint", Of::Process, Form::Text, |text| otlp_endpoint::parse(text).map(drop));
+/// The least is what the table's trigger allows.
+pub(crate) const AUDIT_RETENTION: Setting = setting(
+    "--audit-retention",
+    Some("CAMPAIGN_SYNC_AUDIT_RETENTION"),
+    Some("400d"),
+)
+.in_file("audit_retention", Of::Process, Form::Text, |text| bounded::audit_retention(text).map(drop));
 /// A demo's failures are what it is about; its progress shows them well enough.
 pub(crate) const DEMO_LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("warn"));
 
 /// All that can stand in the environment or in the configuration file and be shown.
-pub(crate) static SETTINGS: [&Setting; 24] = [
+pub(crate) static SETTINGS: [&Setting; 25] = [
     &API_URL,
     &EMAIL,
     &CA_FILE,
@@ -219,6 +226,7 @@ pub(crate) static SETTINGS: [&Setting; 24] = [
     &LOG_FORMAT,
     &LOG_LEVEL,
     &OTLP_ENDPOINT,
+    &AUDIT_RETENTION,
 ];
 
 /// Never a flag: flags show in process lists.
@@ -275,6 +283,18 @@ pub(crate) mod dead_letters {
 
     pub(crate) const CAMPAIGN: Setting = setting("--campaign", None, None);
     pub(crate) const CLASS: Setting = setting("--class", None, None);
+    pub(crate) const LIMIT: Setting = setting("--limit", None, Some("100"));
+}
+
+/// What only `audit` takes.
+pub(crate) mod audit {
+    use super::{Setting, setting};
+
+    pub(crate) const RUN: Setting = setting("--run", None, None);
+    pub(crate) const WHAT: Setting = setting("--what", None, None);
+    pub(crate) const SINCE: Setting = setting("--since", None, None);
+    pub(crate) const UNTIL: Setting = setting("--until", None, None);
+    pub(crate) const BEFORE: Setting = setting("--before", None, None);
     pub(crate) const LIMIT: Setting = setting("--limit", None, Some("100"));
 }
 

@@ -5,10 +5,12 @@
 use std::time::Duration;
 
 use actors::model::{AccountId, LetterFilter, Replay, Run};
+use serde_json::json;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::session::Session;
-use super::{Failure, dead_letters};
+use super::{Failure, audit, dead_letters};
 
 /// Locks no row, and is refused where nothing can be written.
 const WRITABLE: &str = "SELECT FROM account_owners WHERE false FOR KEY SHARE";
@@ -34,6 +36,17 @@ WITH unfinished AS (
 ), closed AS (
     UPDATE sync_runs SET status = 'interrupted', finished_at = progressed_at
     WHERE account_id = $1 AND status = 'running' AND id NOT IN (SELECT id FROM unfinished)
+    RETURNING id, status, stored, dead_lettered
+), audited AS (
+    INSERT INTO audit_log (what, account_id, run_id, details)
+    SELECT 'run_ended', $1, id,
+           jsonb_build_object('status', status, 'stored', stored, 'dead_lettered', dead_lettered, 'found_unfinished', true)
+    FROM closed
+    UNION ALL
+    SELECT CASE WHEN u.id IS NOT NULL THEN 'run_resumed' WHEN $4 = 'replay' THEN 'replay_begun' ELSE 'run_begun' END,
+           $1, coalesce(u.id, $2),
+           $5::text::jsonb || CASE WHEN u.id IS NULL THEN '{}' ELSE jsonb_build_object('stored', u.stored) END
+    FROM (SELECT) one LEFT JOIN unfinished u ON true
 )
 INSERT INTO account_owners AS o (account_id, epoch, run_id, sync_run_id)
 SELECT $1, 1, run.id, CASE WHEN $4 = 'sync' THEN run.id END
@@ -71,14 +84,17 @@ pub(super) async fn begin(
     account: &AccountId,
     purpose: Purpose<'_>,
 ) -> Result<Run, Failure> {
-    let (kind, resume_within) = match purpose {
-        Purpose::Sync { resume_within } => ("sync", resume_within),
-        Purpose::Replay(_) => ("replay", None),
+    let (kind, resume_within, details) = match purpose {
+        Purpose::Sync { resume_within } => ("sync", resume_within, json!({})),
+        Purpose::Replay(letters) => ("replay", None, json!({ "filter": audit::filter(None, letters) })),
     };
     let transaction = session.client.transaction().await?;
     transaction.execute(LOCK, &[&account.as_str()]).await?;
     let seconds = resume_within.map(|most| most.as_secs_f64());
-    let row = transaction.query_one(BEGIN, &[&account.as_str(), &Uuid::now_v7(), &seconds, &kind]).await?;
+    let details = details.to_string();
+    let parameters: [&(dyn ToSql + Sync); 5] =
+        [&account.as_str(), &Uuid::now_v7(), &seconds, &kind, &details];
+    let row = transaction.query_one(BEGIN, &parameters).await?;
     let replay = match purpose {
         Purpose::Sync { .. } => None,
         Purpose::Replay(filter) => {

@@ -1,6 +1,6 @@
 //! One batch, one transaction: the campaigns of some runs with their history, dead letters, and the runs' progress.
-//! Promises that all of it is stored or nothing, that repeating a committed batch changes nothing, and that nothing is
-//! stored for a process that does not own its account any more.
+//! Promises that all of it is stored or nothing, that repeating a committed batch changes nothing but
+//! the audit log, and that nothing is stored for a process that does not own its account any more.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -13,16 +13,34 @@ use uuid::Uuid;
 
 use super::ownership::{self, fence};
 use super::session::Session;
-use super::{Failure, storable};
+use super::{Failure, count, storable};
+
+/// One row of the audit log for the transaction, in the statement that stores most of it, so that it costs no round trip. What
+/// it is about stands in its columns where that is one run, else in its details. Nothing where all counts are null.
+macro_rules! audited {
+    () => {
+        "audited AS (
+    INSERT INTO audit_log (what, account_id, run_id, details)
+    SELECT 'batch_committed', CASE WHEN count(*) = 1 THEN min(account_id) END,
+           CASE WHEN count(*) = 1 THEN min(run_id::text)::uuid END,
+           jsonb_build_object('campaigns', sum(campaigns), 'dead_letters', sum(letters))
+           || CASE WHEN count(*) = 1 THEN '{}'
+                   ELSE jsonb_build_object('accounts', jsonb_agg(account_id), 'runs', jsonb_agg(run_id)) END
+    FROM runs WHERE campaigns + letters > 0 HAVING count(*) > 0
+)"
+    };
+}
 
 /// All parts of a statement see the tables as they were before it, so `compared` sees what was stored before.
 /// A campaign counts for the run, and gets its number there, when the run had not stored it yet; a repeated batch
 /// therefore counts nothing. Of a run that has no row any more nothing is stored.
 /// The `GREATEST` keeps a campaign's history in order also where the server's clock is set back.
-const STORE: &str = "\
+const STORE: &str = concat!(
+    "\
 WITH runs AS (
-    SELECT t.n, t.account_id, t.run_id, r.stored
-    FROM unnest($1::text[], $2::uuid[]) WITH ORDINALITY AS t (account_id, run_id, n)
+    SELECT t.n, t.account_id, t.run_id, r.stored, t.campaigns, t.letters
+    FROM unnest($1::text[], $2::uuid[], $13::bigint[], $14::bigint[])
+      WITH ORDINALITY AS t (account_id, run_id, campaigns, letters, n)
     JOIN sync_runs r ON r.id = t.run_id
 ), incoming AS (
     SELECT account_id, run_id, stored,
@@ -70,19 +88,24 @@ WITH runs AS (
     RETURNING d.run_id
 ), counted AS (
     SELECT run_id, count(*) FILTER (WHERE new_in_run) AS new_in_run FROM compared GROUP BY run_id
-)
+), ",
+    audited!(),
+    "
 UPDATE sync_runs r SET
     stored = r.stored + new_in_run,
     progressed_at = CASE WHEN new_in_run > 0 THEN now() ELSE progressed_at END,
     dead_lettered = dead_lettered - (SELECT count(*) FROM healed h WHERE h.run_id = r.id)
 FROM counted WHERE r.id = counted.run_id
-RETURNING r.id";
+RETURNING r.id"
+);
 
 /// One row per campaign: a repeated failure keeps the time of the first. Counted like the campaigns above.
-const BURY: &str = "\
+const BURY: &str = concat!(
+    "\
 WITH runs AS (
-    SELECT t.n, t.account_id, t.run_id, t.run_epoch
-    FROM unnest($1::text[], $2::uuid[], $3::bigint[]) WITH ORDINALITY AS t (account_id, run_id, run_epoch, n)
+    SELECT t.n, t.account_id, t.run_id, t.run_epoch, t.campaigns, t.letters
+    FROM unnest($1::text[], $2::uuid[], $3::bigint[], $12::bigint[], $13::bigint[])
+      WITH ORDINALITY AS t (account_id, run_id, run_epoch, campaigns, letters, n)
     JOIN sync_runs r ON r.id = t.run_id
 ), incoming AS (
     SELECT account_id, run_id, run_epoch,
@@ -108,12 +131,15 @@ WITH runs AS (
         payload = excluded.payload,
         first_failed_at = LEAST(d.first_failed_at, excluded.first_failed_at),
         last_failed_at = excluded.last_failed_at
-)
+), ",
+    audited!(),
+    "
 UPDATE sync_runs r SET
     dead_lettered = dead_lettered + new_in_run,
     progressed_at = CASE WHEN new_in_run > 0 THEN now() ELSE progressed_at END
 FROM counted WHERE r.id = counted.run_id
-RETURNING r.id";
+RETURNING r.id"
+);
 
 /// Stores what the runs that still own their account share; which the others are. A campaign that stands in a share
 /// more than once is stored as it stands last; one that is both synced and a dead letter is synced.
@@ -126,18 +152,22 @@ pub(super) async fn commit(session: &mut Session, shares: &[Share]) -> Result<Ve
     let owned = |(index, share)| disowned.iter().all(|d| d.index != index).then_some(share);
     let owned: Vec<&Share> = shares.iter().enumerate().filter_map(owned).collect();
 
-    let (mut synced, mut letters) = (vec![], vec![]);
+    let (mut synced, mut letters, mut counts) = (vec![], vec![], Counts::default());
     for (n, share) in (1..).zip(&owned) {
         let (of_run, given_up) = once_each(share);
+        counts.campaigns.push(count(of_run.len() as u64));
+        counts.letters.push(count(given_up.len() as u64));
         synced.extend(of_run.into_iter().map(|synced| (n, synced)));
         letters.extend(given_up.into_iter().map(|letter| (n, letter)));
     }
     let mut counted = HashSet::new();
     if !synced.is_empty() {
-        counted.extend(store_campaigns(&transaction, &store, &owned, &synced).await?);
+        counted.extend(store_campaigns(&transaction, &store, &owned, &synced, &counts).await?);
+        // It has recorded both.
+        counts = Counts::default();
     }
     if !letters.is_empty() {
-        counted.extend(bury_letters(&transaction, &bury, &owned, &letters).await?);
+        counted.extend(bury_letters(&transaction, &bury, &owned, &letters, &counts).await?);
     }
     transaction.commit().await?;
     // Both statements end in an update of the runs' rows.
@@ -160,6 +190,13 @@ fn once_each(share: &Share) -> (Vec<&SyncedCampaign>, Vec<&DeadLetter>) {
     (synced, letters)
 }
 
+/// What is recorded of each run, in the order of the runs; empty: nothing.
+#[derive(Default)]
+struct Counts {
+    campaigns: Vec<i64>,
+    letters: Vec<i64>,
+}
+
 /// A campaign or a dead letter, and the place of its run, counted from 1.
 type OfRun<'a, T> = (i32, &'a T);
 
@@ -168,14 +205,15 @@ async fn store_campaigns(
     statement: &Statement,
     shares: &[&Share],
     synced: &[OfRun<'_, SyncedCampaign>],
+    counts: &Counts,
 ) -> Result<Vec<Uuid>, Failure> {
     for (_, synced) in synced {
         storable::campaign(synced).map_err(|why| Failure::Store(StoreError::Refused(why)))?;
     }
     let column = |text: fn(&SyncedCampaign) -> &str| synced.iter().map(|(_, s)| text(s)).collect::<Vec<_>>();
-    let count =
+    let numbers =
         |number: fn(&SyncedCampaign) -> i64| synced.iter().map(|(_, s)| number(s)).collect::<Vec<_>>();
-    let columns: [&(dyn ToSql + Sync); 12] = [
+    let columns: [&(dyn ToSql + Sync); 14] = [
         &shares.iter().map(|share| share.run.account.as_str()).collect::<Vec<_>>(),
         &shares.iter().map(|share| share.run.id).collect::<Vec<_>>(),
         &synced.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
@@ -183,11 +221,13 @@ async fn store_campaigns(
         &column(|s| &s.campaign.name),
         &column(|s| &s.campaign.status),
         &column(|s| &s.campaign.budget),
-        &count(|s| s.campaign.impressions),
-        &count(|s| s.campaign.clicks),
-        &count(|s| s.campaign.conversions),
+        &numbers(|s| s.campaign.impressions),
+        &numbers(|s| s.campaign.clicks),
+        &numbers(|s| s.campaign.conversions),
         &synced.iter().map(|(_, s)| s.campaign.created_at).collect::<Vec<_>>(),
         &synced.iter().map(|(_, s)| s.synced_at).collect::<Vec<_>>(),
+        &counts.campaigns,
+        &counts.letters,
     ];
     Ok(transaction.query(statement, &columns).await?.iter().map(|row| row.get(0)).collect())
 }
@@ -197,8 +237,9 @@ async fn bury_letters(
     statement: &Statement,
     shares: &[&Share],
     letters: &[OfRun<'_, DeadLetter>],
+    counts: &Counts,
 ) -> Result<Vec<Uuid>, Failure> {
-    let columns: [&(dyn ToSql + Sync); 11] = [
+    let columns: [&(dyn ToSql + Sync); 13] = [
         &shares.iter().map(|share| share.run.account.as_str()).collect::<Vec<_>>(),
         &shares.iter().map(|share| share.run.id).collect::<Vec<_>>(),
         &shares.iter().map(|share| share.run.epoch).collect::<Vec<_>>(),
@@ -210,6 +251,8 @@ async fn bury_letters(
         &letters.iter().map(|(_, l)| storable::text(&l.payload)).collect::<Vec<_>>(),
         &letters.iter().map(|(_, l)| storable::clamped(l.first_failed_at)).collect::<Vec<_>>(),
         &letters.iter().map(|(_, l)| storable::clamped(l.last_failed_at)).collect::<Vec<_>>(),
+        &counts.campaigns,
+        &counts.letters,
     ];
     Ok(transaction.query(statement, &columns).await?.iter().map(|row| row.get(0)).collect())
 }

@@ -176,6 +176,11 @@ impl DatabaseUrl {
         Self { config, encryption: self.encryption.clone() }
     }
 
+    /// Whether it says itself in which schemas to look (`options=-csearch_path=ads`).
+    pub(super) fn has_search_path(&self) -> bool {
+        self.config.get_options().is_some_and(|options| options.contains("search_path"))
+    }
+
     fn server(&self) -> String {
         let hosts = self.config.get_hosts();
         let addresses = self.config.get_hostaddrs();

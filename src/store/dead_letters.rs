@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::ownership::{self, fence_one};
 use super::session::Session;
-use super::{Failure, storable};
+use super::{Failure, audit, storable};
 
 /// The letters `d` of the campaigns `$2` and the classes `$3`; none of either stands for all.
 macro_rules! meant {
@@ -38,10 +38,21 @@ const LIST: &str = concat!(
 
 /// The time of the last failure tells a letter from the one that has taken its place since.
 const DISCARD: &str = "\
-DELETE FROM dead_letters d
-USING unnest($1::text[], $2::text[], $3::timestamptz[]) AS shown (account_id, campaign_id, last_failed_at)
-WHERE d.account_id = shown.account_id AND d.campaign_id = shown.campaign_id
-  AND d.last_failed_at = shown.last_failed_at";
+WITH gone AS (
+    DELETE FROM dead_letters d
+    USING unnest($1::text[], $2::text[], $3::timestamptz[]) AS shown (account_id, campaign_id, last_failed_at)
+    WHERE d.account_id = shown.account_id AND d.campaign_id = shown.campaign_id
+      AND d.last_failed_at = shown.last_failed_at
+    RETURNING d.account_id
+), audited AS (
+    INSERT INTO audit_log (what, account_id, details)
+    SELECT 'letters_discarded', CASE WHEN count(DISTINCT account_id) = 1 THEN min(account_id) END,
+           jsonb_build_object('letters', count(*), 'filter', $4::text::jsonb)
+           || CASE WHEN count(DISTINCT account_id) = 1 THEN '{}'
+                   ELSE jsonb_build_object('accounts', jsonb_agg(DISTINCT account_id)) END
+    FROM gone HAVING count(*) > 0
+)
+SELECT count(*) FROM gone";
 
 const COUNT: &str = concat!("SELECT count(*) FROM dead_letters d WHERE account_id = $1 AND ", meant!());
 
@@ -129,12 +140,19 @@ pub(super) async fn list(
     Ok(rows.iter().map(letter).collect())
 }
 
-pub(super) async fn discard(session: &mut Session, letters: &[DeadLetterRow]) -> Result<u64, Failure> {
+pub(super) async fn discard(
+    session: &mut Session,
+    letters: &[DeadLetterRow],
+    account: Option<&str>,
+    filter: &LetterFilter,
+) -> Result<u64, Failure> {
     let statement = session.prepared(DISCARD).await?;
     let accounts: Vec<_> = letters.iter().map(|letter| &letter.account).collect();
     let campaigns: Vec<_> = letters.iter().map(|letter| &letter.campaign).collect();
     let failed_at: Vec<_> = letters.iter().map(|letter| letter.last_failed_at).collect();
-    Ok(session.client.execute(&statement, &[&accounts, &campaigns, &failed_at]).await?)
+    let filter = audit::filter(account, filter).to_string();
+    let row = session.client.query_one(&statement, &[&accounts, &campaigns, &failed_at, &filter]).await?;
+    Ok(row.get::<_, i64>(0).unsigned_abs())
 }
 
 /// How many there are.

@@ -64,6 +64,9 @@ const LOST: &str = "it was there before, so somebody has removed it: restore it 
                     `campaign-sync migrate` does not make again what it has made once";
 const NO_TLS: &str = "switch it on there (ssl = on), or set sslmode=disable in the database URL if the way to it is trusted, \
                       such as an encrypted tunnel";
+/// Of a right that the program needs at work, or of one that only an owner has.
+const NO_RIGHT: &str = "grant the user this right: run deploy/roles.sql again as the owner of the tables \
+                        (`campaign-sync check` names all that is missing), or use the owner for what only the owner may";
 const REACHABLE: &str = "check that the server runs and can be reached from here";
 
 fn sentence(database: &DatabaseUrl, doing: &str, cause: impl Display, advice: &str) -> String {
@@ -108,7 +111,7 @@ fn classify(state: &SqlState) -> (Kind, &'static str) {
         ),
         "3D000" => (Kind::Broken, "create the database or correct its name in the database URL"),
         "42P01" | "42703" | "3F000" => (Kind::Broken, LOST),
-        "42501" => (Kind::Broken, "grant the user this right, or use another user"),
+        "42501" => (Kind::Broken, NO_RIGHT),
         // Waited for: what filled it is often gone by itself, like another query's temporary files or a log that is
         // archived, and a batch that is kept costs less than a run that is begun again.
         "53100" => (Kind::Unavailable, "the server's disk is full: free space on it"),

@@ -9,13 +9,24 @@ use super::ownership::{self, fence_one};
 use super::session::Session;
 use super::{Failure, commit, count, storable};
 
-/// `stored` and `dead_lettered` stay as the committing transactions have counted them.
+/// `stored` and `dead_lettered` stay as the committing transactions have counted them. The end is recorded once: `before` is
+/// the row as it was before the statement.
 const FINISH_RUN: &str = "\
-UPDATE sync_runs SET
-    status = $2, finished_at = now(), listed = $3, distinct_listed = $4, reported_total = $5, skipped = $6,
-    requests = $7, retried = $8, throttled = $9, unauthorized = $10, timed_out = $11,
-    duration_seconds = $12, lower_bound_seconds = $13, report = $14::text::jsonb, listing_proven = $15
-WHERE id = $1";
+WITH before AS (
+    SELECT status FROM sync_runs WHERE id = $1
+), ended AS (
+    UPDATE sync_runs SET
+        status = $2, finished_at = now(), listed = $3, distinct_listed = $4, reported_total = $5, skipped = $6,
+        requests = $7, retried = $8, throttled = $9, unauthorized = $10, timed_out = $11,
+        duration_seconds = $12, lower_bound_seconds = $13, report = $14::text::jsonb, listing_proven = $15
+    WHERE id = $1
+    RETURNING id, account_id, kind, status, listed, distinct_listed, stored, skipped, dead_lettered, requests, throttled
+), audited AS (
+    INSERT INTO audit_log (what, account_id, run_id, details)
+    SELECT 'run_ended', account_id, id, to_jsonb(ended) - '{id,account_id}'::text[]
+    FROM ended WHERE EXISTS (SELECT FROM before WHERE status = 'running')
+)
+SELECT FROM ended";
 
 /// What the run listed it has stored, whichever of its processes that was, or given up on. An entry that had no id of
 /// its own, and stands among the dead letters under one made for it, can be any campaign: then nothing is marked.
@@ -38,7 +49,7 @@ pub(super) async fn finish(session: &mut Session, run: &Run, report: &AccountRep
     let transaction = session.client.transaction().await?;
     fence_one(&transaction, &in_line, run).await?;
     let updated = transaction
-        .execute(
+        .query_opt(
             &finish,
             &[
                 &run.id,
@@ -59,7 +70,7 @@ pub(super) async fn finish(session: &mut Session, run: &Run, report: &AccountRep
             ],
         )
         .await?;
-    if updated == 0 {
+    if updated.is_none() {
         return Err(Failure::Store(StoreError::Broken(commit::gone(run))));
     }
     let mut removed = 0;

@@ -7,7 +7,7 @@ use refinery::error::Kind;
 use tokio_postgres::Client;
 
 use super::database_url::DatabaseUrl;
-use super::error;
+use super::{error, rights};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -17,10 +17,14 @@ mod embedded {
 const LOCK: i64 = i64::from_be_bytes(*b"campsync");
 /// A process that waits longer than this for another's migrations says so instead.
 const LOCK_WAIT: &str = "SET lock_timeout = '60s'";
+/// Of a migration itself. While it waits for a table, whoever comes after it waits behind it, readers included; so it gives up
+/// soon, nothing of it has happened, and whoever migrates tries again.
+const TABLE_LOCK_WAIT: &str = "SET lock_timeout = '5s'";
 
 /// What the migrations make, and each command needs.
-const TABLES: [&str; 7] = [
+const TABLES: [&str; 8] = [
     "account_owners",
+    "audit_log",
     "campaign_history",
     "campaigns",
     "dead_letters",
@@ -30,6 +34,8 @@ const TABLES: [&str; 7] = [
 ];
 const MISSING: &str = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL";
 
+/// Whether there is a schema to look in, and whether it has our history.
+const FIND: &str = "SELECT current_schema() IS NOT NULL, to_regclass('refinery_schema_history') IS NOT NULL";
 const APPLIED: &str = "SELECT version FROM refinery_schema_history ORDER BY version";
 
 /// What [`state`] does, for an error.
@@ -61,11 +67,17 @@ impl SchemaState {
 /// Reads how far the schema is; changes nothing.
 pub(super) async fn state(client: &Client, database: &DatabaseUrl) -> Result<SchemaState, StoreError> {
     let explain = |error| error::explain(database, READ_STATE, &error);
-    let exists = client
-        .query_one("SELECT to_regclass('refinery_schema_history') IS NOT NULL", &[])
-        .await
-        .map_err(explain)?;
-    let applied: Vec<i32> = match exists.get(0) {
+    let found = client.query_one(FIND, &[]).await.map_err(explain)?;
+    if !found.get::<_, bool>(0) {
+        let advice = format!("create the schema, or if it is there: {}", rights::ADVICE);
+        return Err(error::broken(
+            database,
+            READ_STATE,
+            "the user may use no schema of its search_path",
+            &advice,
+        ));
+    }
+    let applied: Vec<i32> = match found.get(1) {
         true => client.query(APPLIED, &[]).await.map_err(explain)?.iter().map(|row| row.get(0)).collect(),
         false => Vec::new(),
     };
@@ -102,6 +114,7 @@ pub(super) async fn apply(client: &mut Client, database: &DatabaseUrl) -> Result
     client.batch_execute(LOCK_WAIT).await.map_err(explain)?;
     // Held until the connection ends, which is when the caller drops it.
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await.map_err(explain)?;
+    client.batch_execute(TABLE_LOCK_WAIT).await.map_err(explain)?;
     let report =
         embedded::migrations::runner().run_async(client).await.map_err(|error| match error.kind() {
             Kind::Connection(_, source) => match source.downcast_ref() {

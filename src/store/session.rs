@@ -11,19 +11,34 @@ use bb8_postgres::PostgresConnectionManager;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::database_url::DatabaseUrl;
-use super::error;
+use super::{error, who};
 
 /// Of a connection as a whole: every address of the URL, and the handshake.
 const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 /// In messages.
 const CONNECTING: &str = "connect to";
-/// The server gives up before the client does (`OPERATION_LIMIT`), and says why. A transaction whose client was
-/// stopped in the middle of it does not keep its locks.
-const SETTINGS: &str = "SET statement_timeout = '50s'; SET idle_in_transaction_session_timeout = '60s'";
+/// The server gives up before the client does (`OPERATION_LIMIT`), and says why. It gives up on a lock sooner than on the
+/// statement that waits for it, so that the error tells the one from the other. A transaction whose client was stopped in the
+/// middle of it does not keep its locks.
+const SETTINGS: &str = "\
+SET statement_timeout = '50s'; SET lock_timeout = '40s'; SET idle_in_transaction_session_timeout = '60s'";
+/// Who we are, for the audit log, and where our tables are: in `public`, or where the database URL has a `search_path` of its
+/// own (`$2`), in the first schema of that which is there. Whatever role and database have set, no other schema is looked at,
+/// and temporary tables last. A schema that the user may not use is left alone on the path, else temporary tables would be
+/// made in its place. Nothing here is found by the path that was there before.
+const PLACE: &str = "\
+SELECT pg_catalog.set_config('campaign_sync.who', $1, false),
+       pg_catalog.set_config('search_path', CASE
+           WHEN pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace(pg_catalog.quote_ident(ours)), 'USAGE')
+           THEN pg_catalog.concat(pg_catalog.quote_ident(ours), ', pg_temp')
+           WHEN $2 THEN pg_catalog.current_setting('search_path')
+           ELSE 'public' END, false)
+FROM (SELECT CASE WHEN $2 THEN pg_catalog.current_schema() ELSE 'public' END::pg_catalog.text AS ours) place";
 
 /// Makes sessions.
 pub(super) struct Sessions {
@@ -61,9 +76,16 @@ impl Sessions {
         &self.database
     }
 
-    /// A connection that does not belong to the pool and has none of its time limits.
+    /// A connection that does not belong to the pool and has none of its time limits. It sees our schema alone.
     pub(super) async fn bare(&self) -> Result<Client, StoreError> {
-        match timeout(CONNECT_LIMIT, self.connect_once()).await {
+        let connected = async {
+            let client = self.connect_once().await?;
+            let (who, has_path) = (who::this_process(), self.database.has_search_path());
+            let placed = client.query_typed(PLACE, &[(&who, Type::TEXT), (&has_path, Type::BOOL)]).await;
+            placed.map_err(|error| error::explain(&self.database, CONNECTING, &error))?;
+            Ok(client)
+        };
+        match timeout(CONNECT_LIMIT, connected).await {
             Ok(connected) => connected,
             Err(_) => Err(error::timed_out(&self.database, CONNECTING, CONNECT_LIMIT.as_secs())),
         }

@@ -60,8 +60,10 @@ fn run_without_migrations_says_what_to_do() {
 #[test]
 fn a_command_that_reads_says_what_to_do_where_the_schema_is_missing_or_older() {
     let (platform, database) = (start(quick_platform(5)), Postgres::start());
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 6] = [
         &["runs"],
+        &["audit"],
+        &["audit", "prune", "--yes"],
         &["dead-letters", "list"],
         &["dead-letters", "discard", "--all", "--yes"],
         &["run", "--no-migrate"],
@@ -79,9 +81,9 @@ fn a_command_that_reads_says_what_to_do_where_the_schema_is_missing_or_older() {
     };
     all_say("no tables of campaign-sync yet", "run `campaign-sync migrate`");
     database.migrate();
-    database.execute("CREATE TABLE kept AS SELECT * FROM refinery_schema_history WHERE version = 11");
-    database.execute("DELETE FROM refinery_schema_history WHERE version = 11");
-    all_say("V11__paused_accounts not applied", "run `campaign-sync migrate`");
+    database.execute("CREATE TABLE kept AS SELECT * FROM refinery_schema_history WHERE version = 12");
+    database.execute("DELETE FROM refinery_schema_history WHERE version = 12");
+    all_say("V12__audit not applied", "run `campaign-sync migrate`");
     database.execute("INSERT INTO refinery_schema_history SELECT * FROM kept");
     database.execute("DROP TABLE dead_letters");
     all_say("but dead_letters is not there", "restore it from a backup");

@@ -1,5 +1,6 @@
 //! The real binary, with real HTTP against the mock platform and real rows in a real PostgreSQL.
 
+mod audit;
 mod collector;
 mod commands;
 mod completeness;
@@ -19,6 +20,7 @@ mod plan;
 mod reload;
 mod resumption;
 mod retries;
+mod rights;
 mod running;
 mod secrets;
 mod service;

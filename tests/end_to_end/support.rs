@@ -66,8 +66,22 @@ impl Postgres {
 
     /// As `DATABASE_URL` takes it.
     pub(crate) fn url(&self) -> String {
+        self.url_of("campaign_sync")
+    }
+
+    /// The same for another user.
+    pub(crate) fn url_of(&self, user: &str) -> String {
         let socket = self.server().socket_directory().display().to_string();
-        format!("host='{socket}' user=campaign_sync dbname={DATABASE}")
+        format!("host='{socket}' user={user} dbname={DATABASE}")
+    }
+
+    /// Applies `deploy/roles.sql` for this role.
+    pub(crate) fn apply_roles(&self, role: &str) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/roles.sql");
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-v", &format!("role={role}"), "-f", script, &self.url()]);
+        let output = psql.output().expect("psql comes with the server programs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     pub(crate) fn migrate(&self) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Serving, check, serving};
+use crate::support::{Serving, TOKEN, check, serving};
 
 /// All items of a list in pages of two, and how many pages there were. Calls `between` after the first.
 async fn pages(serving: &Serving, target: &str, between: impl AsyncFnOnce()) -> (Vec<Value>, usize) {
@@ -109,5 +109,25 @@ fn dead_letters_are_listed_in_pages_also_where_many_failed_at_once() {
         );
         let (items, _) = pages(serving, "/api/dead-letters?account=b&class=timeout", async || {}).await;
         assert_eq!(texts(&items, "campaign"), ["c-1", "c-2"]);
+    });
+}
+
+#[test]
+fn a_filter_that_looks_like_sql_is_a_value_and_finds_nothing() {
+    serving(Some(TOKEN), vec![], async |serving| {
+        serving.run("a", 1).await;
+        // ' " ; $$ and a backslash, around a statement.
+        for text in
+            ["%27;DROP%20TABLE%20sync_runs;--", "%22;$$DROP%20TABLE%20sync_runs$$", "%5C%27)OR(1=1)--"]
+        {
+            for target in ["/api/runs", "/api/dead-letters"] {
+                let answer = serving.client.get(&format!("{target}?account={text}")).await;
+                assert_eq!((answer.status, &answer.json()["items"]), (200, &Value::Array(vec![])), "{text}");
+            }
+            assert_eq!(serving.client.get(&format!("/api/dead-letters?class={text}")).await.status, 400);
+        }
+        let body = r#"{"account":"a","campaigns":["'; DROP TABLE sync_runs; --","a\u0000b"]}"#;
+        assert_eq!(serving.client.post("/api/dead-letters/replay", Some(TOKEN), body).await.status, 202);
+        assert_eq!(serving.client.get("/api/runs").await.json()["items"].as_array().unwrap().len(), 1);
     });
 }

@@ -97,7 +97,7 @@ async fn dead_letters_are_read_by_filter_and_discarded_unless_they_failed_again(
 
     let shown = database.store.dead_letters(Some(ACCOUNT), &all, 9).await.unwrap();
     database.commit(&run, &letters([DeadLetter { last_failed_at: at(7), ..letter("d1") }])).await;
-    assert_eq!(database.store.discard(&shown).await.unwrap(), 2);
+    assert_eq!(database.store.discard(&shown, Some(ACCOUNT), &all).await.unwrap(), 2);
     assert_eq!(read(None, all, 9).await, [pair("other", "d1"), pair(ACCOUNT, "d1")]);
 }
 

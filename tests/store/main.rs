@@ -2,14 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod audit;
 mod campaigns;
 mod dead_letters;
+mod injection;
 mod outages;
 mod ownership;
 mod pauses;
 mod removal;
+mod rights;
 mod runs;
 mod schema;
+mod search_path;
 mod sharing;
 mod spent;
 mod standings;

@@ -14,6 +14,8 @@ use campaign_sync::store::PgStore;
 use tokio_postgres::{Client, NoTls};
 
 pub(crate) const ACCOUNT: &str = "acme";
+/// Where an operator is.
+pub(crate) const PEER: &str = "192.0.2.7:4711";
 pub(crate) const ACCOUNT_LOCKS: &str = "pg_locks WHERE locktype = 'advisory' AND granted";
 
 /// A server of its own, the store, and a way to look at the tables past the store.

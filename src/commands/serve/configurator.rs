@@ -1,5 +1,6 @@
 //! Makes the accounts of a configuration those of the service. Promises that where the database cannot be asked what it
-//! knows of them, nothing has changed: it is asked everything first, then everything changes at once.
+//! knows of them, or told what is about to change, nothing has changed: it is asked everything first, then everything changes
+//! at once.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -18,7 +19,7 @@ use super::letter_counting::LetterCounting;
 use crate::config::ServeConfig;
 use crate::metrics::Metrics;
 use crate::serve::scheduler::{AccountPlan, Configure, Scheduler};
-use crate::store::{LettersByClass, PgStore};
+use crate::store::{Audited, LettersByClass, PgStore};
 
 /// See the module.
 pub(super) struct Configurator {
@@ -38,10 +39,11 @@ struct Known {
 }
 
 impl Configurator {
-    /// From now on these are the accounts.
-    pub(super) async fn configure(&self, config: &ServeConfig) -> anyhow::Result<()> {
+    /// From now on these are the accounts. That it is so is recorded as `what`.
+    pub(super) async fn configure(&self, config: &ServeConfig, what: Audited) -> anyhow::Result<()> {
         let ids: Vec<_> = config.accounts.iter().map(|account| account.platform.account.clone()).collect();
         let known = self.ask(&ids).await?;
+        self.store.audit_configuration(what, &ids, &config.fingerprint()).await?;
         // Nobody is waited for from here on until everything has changed.
         self.metrics.follow(ids);
         self.metrics.recall_last_completes(known.last_completes);

@@ -91,8 +91,9 @@ fn secret_of_any_kind() -> Value {
 /// What the command line says of the flag, without where else it can be given.
 fn help(flag: &str) -> String {
     let cli = Cli::command();
+    let prune = cli.find_subcommand("audit").unwrap().find_subcommand("prune").unwrap();
     let commands = ["run", "serve"].map(|name| cli.find_subcommand(name).unwrap());
-    let mut flags = commands.iter().flat_map(|command| command.get_arguments());
+    let mut flags = commands.into_iter().chain([prune]).flat_map(|command| command.get_arguments());
     let arg = flags.find(|arg| arg.get_long() == Some(flag.trim_start_matches("--")));
     let help = arg.unwrap_or_else(|| panic!("no {flag}")).get_help().unwrap().to_string();
     let text = help.split(" [env: ").next().unwrap().split(" [default: ").next().unwrap();

@@ -78,3 +78,17 @@ fn an_account_has_another_fingerprint_when_any_of_its_settings_is_another() {
         |password| serve_bare(&file(login), "", &[("P", password)]).unwrap().accounts[0].fingerprint();
     assert_ne!(with_password("one"), with_password("two"));
 }
+
+#[test]
+fn what_is_recorded_of_a_configuration_tells_its_settings_apart_and_no_secrets() {
+    let file = |more: &str| format!("[[accounts]]\nid = 'a'\n{more}");
+    let recorded = |file: &str| serve(file, "", &[]).unwrap().fingerprint();
+    let plain = recorded(&file(""));
+    assert_eq!(plain, recorded(&file("")));
+    for other in ["concurrency = 3", "schedule = '5min'", "[[accounts]]\nid = 'b'"] {
+        assert_ne!(plain, recorded(&file(other)), "{other}");
+    }
+    let login = "api_url = 'https://ads.example.com'\nemail = 'a@example.com'\npassword = { env = 'P' }\n";
+    let with_password = |password| serve_bare(&file(login), "", &[("P", password)]).unwrap().fingerprint();
+    assert_eq!(with_password("one"), with_password("two"));
+}

@@ -212,6 +212,15 @@ pub(super) fn find(api: &Api, id: &str) -> Result<Account, Problem> {
     }
 }
 
+/// Only of such is anything written.
+pub(super) fn configured(api: &Api, id: &str) -> Result<AccountId, UnknownAccount> {
+    let account = AccountId::from(id);
+    match api.accounts.borrow().get(&account).filter(|status| !status.leaving) {
+        Some(_) => Ok(account),
+        None => Err(UnknownAccount(account)),
+    }
+}
+
 /// All accounts, in the order of their ids.
 #[utoipa::path(params(PageQuery), responses(
     (status = OK, description = "A page of them.", body = Page<Account>),
@@ -253,13 +262,17 @@ pub(super) async fn one(api: web::Data<Api>, id: web::Path<String>) -> Result<we
     (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
     (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
     (status = CONFLICT, description = "It runs, or is paused.", body = Problem, content_type = "application/problem+json"),
+    (status = SERVICE_UNAVAILABLE, description = "The request could not be recorded.", body = Problem, content_type = "application/problem+json"),
+    (status = GATEWAY_TIMEOUT, description = "It takes too long.", body = Problem, content_type = "application/problem+json"),
 ))]
 #[post("/api/accounts/{id}/run")]
 pub(super) async fn run(
-    _: Operator,
+    operator: Operator,
     api: web::Data<Api>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    in_time(api.scheduler.send(RunNow(id.as_str().into()))).await??;
+    let account = configured(&api, &id)?;
+    in_time(api.store.audit_request(&account, None, &operator.address)).await?;
+    in_time(api.scheduler.send(RunNow(account))).await??;
     Ok(HttpResponse::build(StatusCode::ACCEPTED).json(find(&api, &id)?))
 }

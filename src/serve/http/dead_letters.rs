@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
-use super::accounts::{self, Account};
+use super::accounts::{self, Account, configured};
 use super::answer::{Problem, in_time};
 use super::operator::Operator;
 use super::page::{Page, PageQuery, from_microseconds, microseconds, time};
@@ -107,6 +107,8 @@ pub(super) async fn list(
     (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
     (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
     (status = CONFLICT, description = "It runs, or is paused.", body = Problem, content_type = "application/problem+json"),
+    (status = SERVICE_UNAVAILABLE, description = "The request could not be recorded.", body = Problem, content_type = "application/problem+json"),
+    (status = GATEWAY_TIMEOUT, description = "It takes too long.", body = Problem, content_type = "application/problem+json"),
     (
         status = PAYLOAD_TOO_LARGE,
         description = "More than 64 KiB.",
@@ -116,14 +118,16 @@ pub(super) async fn list(
 ))]
 #[post("/api/dead-letters/replay")]
 pub(super) async fn replay(
-    _: Operator,
+    operator: Operator,
     api: web::Data<Api>,
     letters: web::Json<Replay>,
 ) -> Result<HttpResponse, Problem> {
     let Replay { account, campaigns, classes } = letters.into_inner();
     let classes = classes.iter().map(|class| failure_class(class)).collect::<Result<_, _>>()?;
     let filter = LetterFilter { campaigns: campaigns.into_iter().map(CampaignId::from).collect(), classes };
-    in_time(api.scheduler.send(ReplayNow(account.as_str().into(), filter))).await??;
+    let id = configured(&api, &account)?;
+    in_time(api.store.audit_request(&id, Some(&filter), &operator.address)).await?;
+    in_time(api.scheduler.send(ReplayNow(id, filter))).await??;
     Ok(HttpResponse::Accepted().json(accounts::find(&api, &account)?))
 }
 

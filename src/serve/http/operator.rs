@@ -15,14 +15,19 @@ use super::Api;
 use super::answer::Problem;
 
 /// As an argument of a handler: the request is an operator's.
-pub(super) struct Operator;
+pub(super) struct Operator {
+    /// Where it came from, for the audit log: the other end of the connection, which may be a proxy's. What a header says of
+    /// who is behind it is not believed.
+    pub(super) address: String,
+}
 
 impl FromRequest for Operator {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(authorize(request).map(|()| Self))
+        let address = request.peer_addr().map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+        ready(authorize(request).map(|()| Self { address }))
     }
 }
 

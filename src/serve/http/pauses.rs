@@ -5,15 +5,14 @@
 use std::future::Future;
 
 use actix_web::{post, web};
-use actors::model::AccountId;
 use jiff::Timestamp;
 
 use super::Api;
-use super::accounts::{self, Account};
+use super::accounts::{self, Account, configured};
 use super::answer::{Problem, in_time};
 use super::operator::Operator;
 use super::page::time;
-use crate::serve::scheduler::{Pause, Resume, UnknownAccount};
+use crate::serve::scheduler::{Pause, Resume};
 
 /// Begins nothing more until it is resumed, also after a restart; what runs is left to finish.
 #[utoipa::path(security(("operator" = [])), responses(
@@ -26,14 +25,14 @@ use crate::serve::scheduler::{Pause, Resume, UnknownAccount};
 ))]
 #[post("/api/accounts/{id}/pause")]
 pub(super) async fn pause(
-    _: Operator,
+    operator: Operator,
     api: web::Data<Api>,
     id: web::Path<String>,
 ) -> Result<web::Json<Account>, Problem> {
     let account = configured(&api, &id)?;
     let to = api.clone();
     settle(&api, async move {
-        let since = to.store.pause(&account).await?;
+        let since = to.store.pause(&account, &operator.address).await?;
         Ok(to.scheduler.send(Pause(account, time(since).unwrap_or_else(Timestamp::now))).await??)
     })
     .await?;
@@ -51,14 +50,14 @@ pub(super) async fn pause(
 ))]
 #[post("/api/accounts/{id}/resume")]
 pub(super) async fn resume(
-    _: Operator,
+    operator: Operator,
     api: web::Data<Api>,
     id: web::Path<String>,
 ) -> Result<web::Json<Account>, Problem> {
     let account = configured(&api, &id)?;
     let to = api.clone();
     settle(&api, async move {
-        to.store.resume(&account).await?;
+        to.store.resume(&account, &operator.address).await?;
         Ok(to.scheduler.send(Resume(account)).await??)
     })
     .await?;
@@ -76,13 +75,4 @@ async fn settle(
         change.await
     });
     in_time(change).await?
-}
-
-/// Only of such is anything written.
-fn configured(api: &Api, id: &str) -> Result<AccountId, UnknownAccount> {
-    let account = AccountId::from(id);
-    match api.accounts.borrow().get(&account).filter(|status| !status.leaving) {
-        Some(_) => Ok(account),
-        None => Err(UnknownAccount(account)),
-    }
 }

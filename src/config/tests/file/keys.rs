@@ -18,6 +18,7 @@ fn every_key_reaches_its_setting() {
         max_attempts = "12"
         retry = ["timeout=9/1s/2s", "rejected=10", "connection=12"]
         retry_budget = 0.5
+        audit_retention = "60d"
         batch_size = 13
         batch_linger = "14ms"
         max_wait = "16s"
@@ -78,6 +79,7 @@ fn every_command_that_reads_settings_reads_the_file() {
     let path = file.path().display().to_string();
     let load = |line: &str| -> (DatabaseConfig, LogConfig) {
         use crate::cli::DeadLettersCommand::{Discard, List, Replay};
+        use crate::cli::{AuditArgs, AuditCommand};
         match command(&line.replace("FILE", &path)) {
             Command::Run(args) => RunConfig::load(&args, &environment).map(|c| (c.database, c.log)),
             Command::Serve(args) => ServeConfig::load(&args, &environment).map(|c| (c.database, c.log)),
@@ -93,6 +95,12 @@ fn every_command_that_reads_settings_reads_the_file() {
             }
             Command::DeadLetters(Discard(args)) => {
                 DiscardConfig::load(&args, &environment).map(|c| (c.database, c.log))
+            }
+            Command::Audit(AuditArgs { command: None, list }) => {
+                AuditConfig::load(&list, &environment).map(|c| (c.database, c.log))
+            }
+            Command::Audit(AuditArgs { command: Some(AuditCommand::Prune(args)), .. }) => {
+                AuditPruneConfig::load(&args, &environment).map(|c| (c.database, c.log))
             }
             Command::Demo(_)
             | Command::MockPlatform(_)
@@ -112,6 +120,8 @@ fn every_command_that_reads_settings_reads_the_file() {
         "dead-letters list --config FILE",
         "dead-letters replay --config FILE",
         "dead-letters discard --all --config FILE",
+        "audit --config FILE",
+        "audit prune --config FILE",
     ] {
         let (database, log) = load(line);
         assert!(database.url.unwrap().to_string().contains("at db:5432"), "{line}");

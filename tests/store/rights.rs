@@ -1,0 +1,244 @@
+//! `deploy/roles.sql`: the role has what the program needs, all of it is needed, and it has nothing else.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::model::{Batch, LetterFilter, Spent};
+use actors::ports::{Share, Store, StoreError};
+use campaign_sync::store::{AuditFilter, Audited, DatabaseUrl, PgStore};
+
+use crate::support::{
+    ACCOUNT, Database, PEER, batch, begin, broken, campaign, connect, ids, letter, report, save_spent,
+    settled,
+};
+
+/// A name that has to be quoted wherever it stands.
+const ROLE: &str = "sync's \"own\"";
+/// All that the script grants, as a person would say it.
+const GRANTED: [&str; 9] = [
+    "account_owners: INSERT, SELECT, UPDATE",
+    "audit_log: INSERT, SELECT",
+    "campaign_history: INSERT",
+    "campaigns: INSERT, SELECT, UPDATE",
+    "dead_letters: DELETE, INSERT, SELECT, UPDATE",
+    "paused_accounts: DELETE, INSERT, SELECT, UPDATE",
+    "refinery_schema_history: SELECT",
+    "spent_permits: INSERT, SELECT, UPDATE",
+    "sync_runs: INSERT, SELECT, UPDATE",
+];
+
+impl Database {
+    /// Runs the script as the owner.
+    fn apply_roles(&self, schema: &str) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/roles.sql");
+        let output = Command::new("psql")
+            .args(["-X", "-q", "-U", "campaign_sync", "-d", "ads", "-f", script, "-h"])
+            .arg(self.postgres.socket_directory())
+            .args(["-v", &format!("role={ROLE}"), "-v", &format!("schema={schema}")])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{said}");
+    }
+
+    fn url_of_role(&self, more: &str) -> DatabaseUrl {
+        let socket = self.postgres.socket_directory().display();
+        let role = ROLE.replace('\'', "\\'");
+        format!("host='{socket}' user='{role}' dbname=ads {more}").parse().unwrap()
+    }
+
+    async fn store_of_role(&self) -> PgStore {
+        PgStore::connect(&self.url_of_role("")).await.unwrap()
+    }
+}
+
+/// Everything that the program does with its tables, but for what takes an owner. Leaves the account without a run.
+async fn everything(store: &PgStore) -> Result<(), StoreError> {
+    let (account, all) = (ACCOUNT.into(), LetterFilter::default());
+    let accounts = [ACCOUNT.into()];
+    assert_eq!(store.migrate().await?, Vec::<String>::new());
+    store.require_current_schema().await?;
+    store.require_writable().await?;
+    // A run with dead letters that is left unfinished and resumed.
+    let run = begin(store, ACCOUNT).await?;
+    let spent = Spent { counted: vec![(Duration::from_secs(1), 1)], ..Spent::default() };
+    store.load_spent(&account).await?;
+    for _ in 0..2 {
+        save_spent(store, &run, &spent).await?;
+    }
+    let share = |run: &actors::model::Run, batch: Batch| [Share { run: Arc::new(run.clone()), batch }];
+    let mixed = Batch { dead_letters: vec![letter("d1"), letter("d2")], ..batch([campaign("c1")]) };
+    assert!(store.commit(&share(&run, mixed.clone())).await?.is_empty());
+    assert!(store.commit(&share(&run, mixed)).await?.is_empty());
+    settled(store, &run, &ids(&["c1", "d1"])).await?;
+    store.forget_nameless(&run).await?;
+    store.finish_run(&run, &report(&run)).await?;
+    let proven = actors::report::AccountReport { listing_proven: true, ..report(&run) };
+    let next = begin(store, ACCOUNT).await?;
+    assert!(store.commit(&share(&next, batch([campaign("d1")]))).await?.is_empty(), "it heals");
+    store.finish_run(&next, &actors::report::AccountReport { run_id: Some(next.id), ..proven }).await?;
+    // A replay, a plan, and what commands and service ask.
+    let replay = store.begin_replay(&account, &all).await?;
+    settled(store, &replay, &ids(&["d2"])).await?;
+    store.untried(&replay).await?;
+    store.finish_run(&replay, &report(&replay)).await?;
+    let borrowed = store.borrow_account(&account).await?;
+    store.give_back(&borrowed).await;
+    store.recent_runs(None, 9).await?;
+    store.sample_campaigns(&account, 9).await?;
+    store.last_completes(&accounts).await?;
+    store.last_begun(&accounts).await?;
+    store.dead_letter_counts(&accounts).await?;
+    let shown = store.dead_letters(None, &all, 9).await?;
+    store.discard(&shown, None, &all).await?;
+    for _ in 0..2 {
+        store.pause(&account, PEER).await?;
+    }
+    store.paused(&accounts).await?;
+    store.resume(&account, PEER).await?;
+    store.audit_request(&account, Some(&all), PEER).await?;
+    store.audit_configuration(Audited::ConfigurationLoaded, &accounts, "1").await?;
+    store.audit_rows(&AuditFilter::default(), 9).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_role_has_what_all_of_the_program_needs_and_the_script_can_be_repeated() {
+    let database = Database::new().await;
+    for _ in 0..2 {
+        database.apply_roles("public");
+        let store = database.store_of_role().await;
+        assert_eq!(store.require_rights().await, Ok(()));
+        assert_eq!(everything(&store).await, Ok(()));
+        // Of other tables, and more than is needed.
+        database
+            .sql
+            .batch_execute("GRANT ALL ON campaigns, audit_log TO \"sync's \"\"own\"\"\"")
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_role_has_exactly_the_rights_that_are_listed() {
+    let database = Database::new().await;
+    database
+        .sql
+        .batch_execute("CREATE TABLE theirs (a int); GRANT SELECT ON sync_runs TO PUBLIC")
+        .await
+        .unwrap();
+    database.apply_roles("public");
+    let granted = "SELECT table_name || ': ' || string_agg(privilege_type, ', ' ORDER BY privilege_type)
+                   FROM information_schema.table_privileges
+                   WHERE grantee <> 'campaign_sync' AND table_schema NOT IN ('pg_catalog', 'information_schema')
+                   GROUP BY table_name ORDER BY table_name";
+    let granted: Vec<String> =
+        database.sql.query(granted, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert_eq!(granted, GRANTED);
+    let elsewhere = "SELECT (SELECT count(*) FROM information_schema.role_column_grants c
+                             WHERE grantee LIKE 'sync%' AND NOT EXISTS (
+                                 SELECT FROM information_schema.role_table_grants t
+                                 WHERE (t.grantee, t.table_name, t.privilege_type) = (c.grantee, c.table_name, c.privilege_type)))
+                          + (SELECT count(*) FROM information_schema.role_routine_grants WHERE grantee LIKE 'sync%')
+                          + (SELECT count(*) FROM information_schema.role_usage_grants WHERE grantee LIKE 'sync%')";
+    assert_eq!(database.number(elsewhere).await, 0);
+    let is_plain = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'sync%' AND rolcanlogin
+                    AND NOT (rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls)
+                    AND NOT EXISTS (SELECT FROM pg_auth_members WHERE member = pg_roles.oid)";
+    assert_eq!(database.number(is_plain).await, 1);
+
+    everything(&database.store).await.unwrap();
+    let role = connect(&database.postgres, r#"'sync\'s "own"'"#).await;
+    for beyond in [
+        "CREATE TABLE mine (a int)",
+        "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE SCHEMA mine",
+        "CREATE ROLE mine",
+        "DROP TABLE campaigns",
+        "ALTER TABLE campaigns ADD a int",
+        "TRUNCATE sync_runs",
+        "DELETE FROM sync_runs",
+        "DELETE FROM campaigns",
+        "DELETE FROM account_owners",
+        "SELECT * FROM campaign_history",
+        "UPDATE campaign_history SET name = ''",
+        "SELECT * FROM theirs",
+        "INSERT INTO refinery_schema_history VALUES (99, 'x', 'x', '1')",
+        "DELETE FROM refinery_schema_history",
+        "UPDATE audit_log SET what = 'run_begun'",
+        "DELETE FROM audit_log",
+        "BEGIN; SET LOCAL campaign_sync.audit_prune = 'on'; DELETE FROM audit_log",
+        "TRUNCATE audit_log",
+        "DROP TABLE audit_log",
+        "DROP TRIGGER keep ON audit_log",
+        "ALTER TABLE audit_log DISABLE TRIGGER ALL",
+        "CREATE OR REPLACE FUNCTION audit_log_keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'",
+        "SET session_replication_role = replica",
+    ] {
+        let error = role.batch_execute(beyond).await.expect_err(beyond);
+        assert_eq!(error.code().unwrap().code(), "42501", "{beyond}: {error}");
+        let _ = role.batch_execute("ROLLBACK").await;
+    }
+    let message = broken(database.store_of_role().await.audit_rows_older_than(Duration::from_secs(1)).await);
+    assert!(message.contains("may not delete from audit_log; only the owner"), "{message}");
+}
+
+#[tokio::test]
+async fn each_right_that_is_taken_away_is_missed_and_named() {
+    let database = Database::new().await;
+    database.apply_roles("public");
+    let store = database.store_of_role().await;
+    everything(&store).await.unwrap();
+    let mut taken = 0;
+    for (table, rights) in GRANTED.iter().map(|granted| granted.split_once(": ").unwrap()) {
+        for right in rights.split(", ") {
+            let revoke = format!("REVOKE {right} ON {table} FROM \"sync's \"\"own\"\"\"");
+            database.sql.batch_execute(&revoke).await.unwrap();
+            let store = database.store_of_role().await;
+            let message = broken(everything(&store).await);
+            assert!(message.contains(&format!("permission denied for table {table}")), "{right}: {message}");
+            assert!(message.contains("run deploy/roles.sql again as the owner"), "{message}");
+            if table != "refinery_schema_history" {
+                let message = broken(store.require_rights().await);
+                assert!(message.contains(&format!("the user lacks {right} on {table};")), "{message}");
+                assert!(message.contains("run deploy/roles.sql again as the owner"), "{message}");
+            }
+            drop(store);
+            database.apply_roles("public");
+            taken += 1;
+        }
+    }
+    assert_eq!(taken, 24);
+    assert_eq!(everything(&database.store_of_role().await).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_schema_that_the_role_may_not_use_is_no_schema_without_tables() {
+    let database = Database::new().await;
+    database.apply_roles("public");
+    let revoke = "REVOKE USAGE ON SCHEMA public FROM PUBLIC, \"sync's \"\"own\"\"\"";
+    database.sql.batch_execute(revoke).await.unwrap();
+    let store = database.store_of_role().await;
+    for message in [broken(store.require_current_schema().await), broken(store.migrate().await)] {
+        assert!(message.contains("may use no schema of its search_path"), "{message}");
+        assert!(message.contains("run deploy/roles.sql again as the owner"), "{message}");
+    }
+    database.apply_roles("public");
+    assert_eq!(everything(&database.store_of_role().await).await, Ok(()));
+}
+
+#[tokio::test]
+async fn the_script_grants_in_the_schema_that_it_is_given() {
+    let database = Database::without_tables().await;
+    database.sql.batch_execute("CREATE SCHEMA \"Own\"").await.unwrap();
+    let path = r#"options='-csearch_path="Own"'"#;
+    let socket = database.postgres.socket_directory().display();
+    let owner: DatabaseUrl = format!("host='{socket}' user=campaign_sync dbname=ads {path}").parse().unwrap();
+    PgStore::connect(&owner).await.unwrap().migrate().await.unwrap();
+    assert_eq!(database.number("SELECT count(*) FROM pg_tables WHERE schemaname = 'Own'").await, 9);
+    database.apply_roles("Own");
+    let store = PgStore::connect(&database.url_of_role(path)).await.unwrap();
+    assert_eq!(store.require_rights().await, Ok(()));
+    assert_eq!(everything(&store).await, Ok(()));
+}
