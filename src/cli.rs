@@ -20,7 +20,9 @@ pub use dead_letters::{DeadLettersCommand, DiscardArgs, LetterFilterArgs, ListAr
 pub use mock_platform::MockPlatformArgs;
 #[cfg(feature = "age")]
 pub use secrets::{EncryptArgs, SecretsCommand};
-pub use shared::{DatabaseArgs, FileArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs, TraceArgs};
+pub use shared::{
+    DatabaseArgs, FileArgs, ListenArgs, LogArgs, PipelineArgs, PlatformArgs, ReportArgs, TraceArgs,
+};
 
 /// Syncs advertising campaigns from a rate-limited platform into PostgreSQL.
 #[derive(Parser)]
@@ -148,9 +150,9 @@ pub struct ServeArgs {
     /// [env: CAMPAIGN_SYNC_SCHEDULE] [default: 1h]
     #[arg(long, value_name = "SCHEDULE")]
     pub schedule: Option<String>,
-    /// Address of the HTTP server [env: CAMPAIGN_SYNC_LISTEN] [default: 127.0.0.1:8090]
-    #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<String>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "a doc comment here would become the help of the group")]
+    pub listen: ListenArgs,
     /// Requests of all accounts together that are under way at once [env: CAMPAIGN_SYNC_MAX_IN_FLIGHT] [default: 256]
     #[arg(long, value_name = "N")]
     pub max_in_flight: Option<String>,

@@ -18,6 +18,7 @@ mod environment;
 mod faults;
 mod file;
 mod likeness;
+mod listener;
 mod mock_platform;
 mod number;
 mod otlp_endpoint;
@@ -46,7 +47,7 @@ use actors::settings::{BatchLimits, Concurrency};
 use secrecy::ExposeSecret;
 use url::Url;
 
-use crate::cli::{CheckArgs, DemoArgs, LogArgs, MigrateArgs, RunArgs, RunsArgs, TraceArgs};
+use crate::cli::{CheckArgs, DemoArgs, ListenArgs, LogArgs, MigrateArgs, RunArgs, RunsArgs, TraceArgs};
 use crate::rotating_secret::RotatingSecret;
 use crate::serve::schedule::Schedule;
 use crate::store::DatabaseUrl;
@@ -59,6 +60,7 @@ pub use dead_letters::{DiscardConfig, ListConfig};
 pub use encrypt::EncryptConfig;
 pub use environment::Environment;
 pub use faults::Fault;
+pub use listener::Listener;
 pub use mock_platform::MockPlatformConfig;
 pub use plan::{Campaigns, PlanConfig};
 pub use problem::{InvalidConfig, Problem};
@@ -267,7 +269,7 @@ impl CheckConfig {
         // Not needed here, but `run` and `serve` would trip over them.
         let _ = (max_in_flight(&mut reader, None), report(&mut reader, None));
         let _ = otlp_endpoint(&mut reader, &TraceArgs::default());
-        let _ = serve::listen(&mut reader, None);
+        let _ = listener::listener(&mut reader, &ListenArgs::default());
         let _ = serve::api_token(&mut reader);
         let _ = reader.optional(&setting::AUDIT_RETENTION, None, bounded::audit_retention);
         let log = log(&mut reader, &args.log);
@@ -337,7 +339,10 @@ fn max_in_flight(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<NonZeroU
 fn database(reader: &mut Reader<'_>, flag: Option<&str>) -> DatabaseConfig {
     let text = reader.optional_secret(&setting::DATABASE_URL, flag, text::database_url);
     DatabaseConfig {
-        url: text.and_then(|text| text.newest().expose_secret().parse().ok()),
+        url: text.and_then(|text| {
+            let url: DatabaseUrl = text.newest().expose_secret().parse().ok()?;
+            Some(url.read_again_from(text))
+        }),
         private_directory: reader.private_postgres_directory(),
     }
 }

@@ -4,6 +4,7 @@
 //! read to its end or to its bound; whatever goes wrong is a [`PlatformError`] whose message a person
 //! understands and which holds no secret. Nothing outside this module knows a path, a header or a status.
 
+mod body;
 mod client;
 mod endpoints;
 mod exchange;
@@ -43,8 +44,7 @@ use exchange::Exchange;
 
 use crate::tls::NoAuthorities;
 
-// What a body may be once it is unpacked. A packed one is unpacked a read at a time, so it can be beyond its bound by
-// what 8 KiB hold, which is 8 MiB at the most, before it is refused (tests/hostile_bodies.rs).
+// What a body may be, packed and once it is unpacked (tests/hostile_bodies.rs).
 
 /// A page: 10,000 campaigns, the largest page that can be asked for, of 1.6 kB each.
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;

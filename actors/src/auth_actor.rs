@@ -181,10 +181,12 @@ pub(crate) async fn log_in<P: Platform>(
     let mut renewed = false;
     loop {
         let asked = Instant::now();
-        let permit = acquire_permit(&limiter, Endpoint::Auth, attempts.made() > 0).await;
+        let permit = acquire_permit(&limiter, Endpoint::Auth, attempts.made() > 0 || renewed).await;
         let permit = permit.map_err(|_| AuthError::Stopped)?;
         let waited = asked.elapsed();
-        attempts.go();
+        if !renewed {
+            attempts.go();
+        }
         let (begun, probe) = (Instant::now(), permit.is_probe());
         let error = match spans::attempt(Endpoint::Auth, waited, platform.login(permit)).await {
             Ok(login) => return Ok((begun, login)),

@@ -116,3 +116,22 @@ pub struct TraceArgs {
     #[arg(long, value_name = "URL")]
     pub otlp_endpoint: Option<String>,
 }
+
+/// How `serve` is reached.
+#[derive(Args, Clone, Default)]
+pub struct ListenArgs {
+    /// Address of the HTTP server; one that is not loopback needs a certificate, or --listen-without-tls
+    /// [env: CAMPAIGN_SYNC_LISTEN] [default: 127.0.0.1:8090]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// PEM file of the certificate that the HTTP server shows, and of those between it and its authority
+    /// [env: CAMPAIGN_SYNC_LISTEN_CERTIFICATE]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub listen_certificate: Option<String>,
+    /// PEM file of its key, which nobody else can read [env: CAMPAIGN_SYNC_LISTEN_KEY]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub listen_key: Option<String>,
+    /// Listen on an address that is not loopback without TLS: whoever is on the way can read what is sent, the token included
+    #[arg(long)]
+    pub listen_without_tls: bool,
+}

@@ -29,7 +29,7 @@ fn assert_help_tells(command: &str, settings: &[&Setting]) {
 
 #[test]
 fn the_help_tells_each_settings_variable_and_default() {
-    let of_serve = ["--schedule", "--listen"];
+    let of_serve = ["--schedule", "--listen", "--listen-certificate", "--listen-key", "--listen-without-tls"];
     let of_others = setting::SETTINGS.iter().filter(|setting| setting.flag != "--audit-retention");
     let (of_serve, of_run): (Vec<&Setting>, Vec<&Setting>) =
         of_others.partition(|setting| of_serve.contains(&setting.flag));

@@ -1,9 +1,7 @@
 //! `secrets encrypt`: a secret, from standard input, as a file that only the holder of an age identity can read. Promises
 //! that the secret is neither shown nor left in a file, and that the file is whole or not there.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,6 +10,7 @@ use age::{Encryptor, Recipient};
 use anyhow::{Context, ensure};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
+use tempfile::NamedTempFile;
 
 use crate::config::{EncryptConfig, MAX_SECRET_BYTES};
 
@@ -58,20 +57,13 @@ fn encrypted(recipients: &[Box<dyn Recipient + Send>], secret: &SecretString) ->
     Ok(writer.finish()?.finish()?)
 }
 
-/// Beside it first, so that whoever reads it meanwhile reads the old one or the new one.
+/// Beside it first, so that whoever reads it meanwhile reads the old one or the new one. The library's files are their
+/// owner's alone.
 fn write(path: &Path, encrypted: &[u8]) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let written = create(Path::new(&beside))
-        .and_then(|mut file| file.write_all(encrypted).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // What failed is told; that this fails, too, would say nothing more.
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let mut beside = NamedTempFile::new_in(folder)?;
+    beside.write_all(encrypted)?;
+    beside.as_file().sync_all()?;
+    beside.persist(path)?;
+    Ok(())
 }

@@ -22,7 +22,7 @@ use self::configurator::Configurator;
 use self::letter_counting::LetterCounting;
 use super::open::open;
 use crate::cli::ServeArgs;
-use crate::config::{Environment, ServeConfig};
+use crate::config::{DatabaseConfig, Environment, ServeConfig};
 use crate::metrics::Metrics;
 use crate::serve::http::{self, Api};
 use crate::serve::letters::LetterCounts;
@@ -35,7 +35,7 @@ use crate::syncer::{Syncer, batch_limits};
 
 /// Exit code 0 once it is stopped. Errors are those from before the first account is scheduled.
 pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
-    let listen = config.listen;
+    let listen = config.listener.address;
     // Before anything else is started: most often it is the port that is taken.
     let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr().with_context(|| format!("cannot listen on {listen}"))?;
@@ -82,10 +82,11 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
         pausing: Arc::default(),
         token: config.api_token.clone(),
     };
-    let server = http::serve(listener, api).with_context(|| format!("cannot serve on {address}"))?;
+    let server = http::serve(listener, config.listener.tls.as_deref().cloned(), api)
+        .with_context(|| format!("cannot serve on {address}"))?;
     let http = server.handle();
     let server = actix_rt::spawn(server);
-    info!(%address, accounts = config.accounts.len(), "serving");
+    info!(%address, encrypted = config.listener.tls.is_some(), accounts = config.accounts.len(), "serving");
     systemd::ready();
 
     while shutdown.or(hangups.recv()).await.is_some() {
@@ -107,12 +108,25 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
     Ok(ExitCode::SUCCESS)
 }
 
+/// A new password is no other database.
+fn is_another_database(one: &DatabaseConfig, other: &DatabaseConfig) -> bool {
+    match (&one.url, &other.url) {
+        (Some(one), Some(other)) => !one.is_the_same_but_for_its_password(other),
+        (one, other) => one.is_some() != other.is_some(),
+    }
+}
+
 async fn take_new_configuration(args: &ServeArgs, at_start: &ServeConfig, configurator: &Configurator) {
     let Some(new) = reload(args, at_start).await else { return };
     if let Err(cause) = configurator.configure(&new, Audited::ConfigurationReloaded).await {
         error!(cause = format!("{cause:#}"), "the new configuration is not used");
-    } else if let (Some(used), Some(new)) = (&at_start.api_token, &new.api_token) {
+        return;
+    }
+    if let (Some(used), Some(new)) = (&at_start.api_token, &new.api_token) {
         used.replace(new.newest());
+    }
+    if let (Some(used), Some(new)) = (&at_start.database.url, &new.database.url) {
+        used.replace_text(new);
     }
 }
 
@@ -133,10 +147,10 @@ async fn reload(args: &ServeArgs, at_start: &ServeConfig) -> Option<ServeConfig>
         }
     };
     let needs_restart = [
-        ("listen", new.listen != at_start.listen),
+        ("listen", new.listener.address != at_start.listener.address),
         ("ca_file", new.authorities != at_start.authorities),
         ("max_in_flight", new.max_in_flight != at_start.max_in_flight),
-        ("database_url", new.database.url != at_start.database.url),
+        ("database_url", is_another_database(&new.database, &at_start.database)),
         ("log_level or log_format", new.log != at_start.log),
         ("otlp_endpoint", new.otlp_endpoint != at_start.otlp_endpoint),
         ("api_token", new.api_token.is_some() != at_start.api_token.is_some()),

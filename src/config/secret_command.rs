@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -47,8 +47,21 @@ impl Outputs {
     }
 }
 
-/// What it prints now.
+/// What it prints now. Of all that are asked so at once, as many as at the start run together.
 pub(super) fn run_once(words: &Words, folder: &Path) -> Output {
+    static PLACES: Mutex<usize> = Mutex::new(AT_ONCE);
+    static LEFT: Condvar = Condvar::new();
+    let free = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut free = LEFT.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+    *free -= 1;
+    drop(free);
+    let output = run_alone(words, folder);
+    *PLACES.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    LEFT.notify_one();
+    output
+}
+
+fn run_alone(words: &Words, folder: &Path) -> Output {
     let outputs = run_all(HashSet::from([words.clone()]), folder, PATIENCE);
     outputs.into_values().next().unwrap_or_else(|| Err("its command was not run".to_owned()))
 }

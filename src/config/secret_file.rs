@@ -9,6 +9,9 @@ use secrecy::zeroize::Zeroizing;
 
 use super::secret_command::{MAX_SECRET_BYTES, without_newline};
 
+/// Of a buffer that holds a secret and the byte that is one too many.
+const CAPACITY: usize = MAX_SECRET_BYTES as usize + 2;
+
 /// The file's text without the newline that editors put at its end.
 pub(super) fn read(path: &Path) -> Result<SecretString, String> {
     text(&bytes(path)?)
@@ -21,7 +24,7 @@ pub(super) fn decrypt(path: &Path, identity: &SecretString) -> Result<SecretStri
     let encrypted = bytes(path)?;
     let decryptor = age::Decryptor::new_buffered(age::armor::ArmoredReader::new(encrypted.as_slice()));
     let identities = identities.iter().map(|identity| &**identity as &dyn age::Identity);
-    let mut decrypted = Zeroizing::new(Vec::new());
+    let mut decrypted = Zeroizing::new(Vec::with_capacity(CAPACITY));
     let reader =
         decryptor.and_then(|decryptor| decryptor.decrypt(identities)).map_err(|error| match error {
             age::DecryptError::NoMatchingKeys => "is encrypted to another identity than age_identity",
@@ -47,12 +50,16 @@ const NO_IDENTITY: &str =
 #[cfg(feature = "age")]
 pub(super) fn identities(text: &SecretString) -> Result<age::IdentityFile<age::NoCallbacks>, &'static str> {
     use secrecy::ExposeSecret;
-    let identities = age::IdentityFile::from_buffer(text.expose_secret().as_bytes());
-    identities.map_err(|_| NO_IDENTITY)
+    let is_identity = |line: &str| line.starts_with("AGE-SECRET-KEY-");
+    if !text.expose_secret().lines().any(|line| is_identity(line.trim())) {
+        return Err(NO_IDENTITY);
+    }
+    age::IdentityFile::from_buffer(text.expose_secret().as_bytes()).map_err(|_| NO_IDENTITY)
 }
 
 fn bytes(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    let mut bytes = Zeroizing::new(Vec::new());
+    // As large as it can get: what grows leaves copies behind that nobody wipes.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(CAPACITY));
     File::open(path)
         .and_then(|file| file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes))
         .map_err(|error| format!("cannot be read: {error}"))?;

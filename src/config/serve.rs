@@ -1,6 +1,5 @@
 //! The settings of `serve`: those of `run` for each account, and what there is of the service.
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
 use url::Url;
@@ -8,6 +7,7 @@ use uuid::Uuid;
 
 use super::account::accounts;
 use super::environment::Environment;
+use super::listener::{Listener, listener};
 use super::problem::InvalidConfig;
 use super::reader::Reader;
 use super::{
@@ -28,7 +28,7 @@ pub struct ServeConfig {
     /// Requests of all accounts together that are under way at once, 1 to 10,000.
     pub max_in_flight: NonZeroUsize,
     /// Where HTTP is served.
-    pub listen: SocketAddr,
+    pub listener: Listener,
     /// What an operator has to know to change something over HTTP; none: nothing can be changed.
     pub api_token: Option<RotatingSecret>,
     /// Where the rows are.
@@ -49,7 +49,7 @@ impl ServeConfig {
         let accounts = accounts(&mut reader, &args.platform, &args.pipeline, schedule, |pipeline| pipeline);
         let authorities = authorities(&mut reader, args.platform.ca_file.as_deref());
         let max_in_flight = max_in_flight(&mut reader, args.max_in_flight.as_deref());
-        let listen = listen(&mut reader, args.listen.as_deref());
+        let listener = listener(&mut reader, &args.listen);
         let api_token = api_token(&mut reader);
         let database = database(&mut reader, args.database.database_url.as_deref());
         // Not needed here, but `run` would trip over it.
@@ -62,7 +62,7 @@ impl ServeConfig {
                 accounts: accounts?,
                 authorities,
                 max_in_flight: max_in_flight?,
-                listen: listen?,
+                listener: listener?,
                 api_token,
                 database,
                 log: log?,
@@ -83,10 +83,6 @@ impl ServeConfig {
         let accounts = format!("{:?}", self.accounts);
         Uuid::new_v5(&Uuid::nil(), accounts.as_bytes()).to_string()
     }
-}
-
-pub(super) fn listen(reader: &mut Reader<'_>, flag: Option<&str>) -> Option<SocketAddr> {
-    reader.optional(&setting::LISTEN, flag, text::address)
 }
 
 pub(super) fn api_token(reader: &mut Reader<'_>) -> Option<RotatingSecret> {

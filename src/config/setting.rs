@@ -4,7 +4,7 @@
 //! environment and the configuration file, its JSON Schema included.
 
 use super::problem::Refusal;
-use super::{api_url, bounded, ca_file, choice, otlp_endpoint, rate_limit, retry, text};
+use super::{api_url, bounded, ca_file, choice, listener, otlp_endpoint, rate_limit, retry, text};
 
 /// A setting that can be shown.
 #[derive(Debug)]
@@ -168,6 +168,21 @@ pub(crate) const SCHEDULE: Setting = setting("--schedule", Some("CAMPAIGN_SYNC_S
     .in_file("schedule", Of::Account, Form::Text, |text| text::schedule(text).map(drop));
 pub(crate) const LISTEN: Setting = setting("--listen", Some("CAMPAIGN_SYNC_LISTEN"), Some("127.0.0.1:8090"))
     .in_file("listen", Of::Process, Form::Text, |text| text::address(text).map(drop));
+/// With it and its key, HTTP is served over TLS.
+pub(crate) const LISTEN_CERTIFICATE: Setting = setting(
+    "--listen-certificate",
+    Some("CAMPAIGN_SYNC_LISTEN_CERTIFICATE"),
+    None,
+)
+.in_file("listen_certificate", Of::Process, Form::Path, listener::path);
+pub(crate) const LISTEN_KEY: Setting = setting("--listen-key", Some("CAMPAIGN_SYNC_LISTEN_KEY"), None)
+    .in_file("listen_key", Of::Process, Form::Path, listener::path);
+pub(crate) const LISTEN_WITHOUT_TLS: Setting = setting("--listen-without-tls", None, None).in_file(
+    "listen_without_tls",
+    Of::Process,
+    Form::Switch,
+    choice::switch,
+);
 pub(crate) const REPORT: Setting = setting("--report", Some("CAMPAIGN_SYNC_REPORT"), Some("table")).in_file(
     "report",
     Of::Process,
@@ -201,7 +216,7 @@ pub(crate) const AUDIT_RETENTION: Setting = setting(
 pub(crate) const DEMO_LOG_LEVEL: Setting = setting("--log-level", Some("RUST_LOG"), Some("warn"));
 
 /// All that can stand in the environment or in the configuration file and be shown.
-pub(crate) static SETTINGS: [&Setting; 25] = [
+pub(crate) static SETTINGS: [&Setting; 28] = [
     &API_URL,
     &EMAIL,
     &CA_FILE,
@@ -222,6 +237,9 @@ pub(crate) static SETTINGS: [&Setting; 25] = [
     &MAX_IN_FLIGHT,
     &SCHEDULE,
     &LISTEN,
+    &LISTEN_CERTIFICATE,
+    &LISTEN_KEY,
+    &LISTEN_WITHOUT_TLS,
     &REPORT,
     &LOG_FORMAT,
     &LOG_LEVEL,

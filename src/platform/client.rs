@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use awc::http::header::{ACCEPT, USER_AGENT};
+use awc::http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
 use awc::{Client, Connector};
 use rustls::{ClientConfig, RootCertStore};
 
@@ -46,6 +46,8 @@ impl Connections {
             // A redirect would carry the token to wherever it points.
             .disable_redirects()
             .add_default_header((ACCEPT, "application/json"))
+            // What `body.rs` unpacks.
+            .add_default_header((ACCEPT_ENCODING, "gzip"))
             .add_default_header((USER_AGENT, OUR_NAME))
             .finish();
         Ok(Self(client))

@@ -5,15 +5,14 @@ use std::time::Duration;
 use actors::model::FailureClass;
 use actors::permit::{Answer, Permit};
 use actors::ports::PlatformError;
-use awc::error::{ConnectError, PayloadError, SendRequestError};
-use awc::http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
-};
+use awc::error::{ConnectError, SendRequestError};
+use awc::http::header::{AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use awc::http::{Method, StatusCode};
 use awc::{Client, ClientRequest};
 use tokio::time::{Instant, timeout_at};
 use tracing::{Span, debug};
 
+use super::body;
 use super::endpoints::Target;
 use super::quota_signals::quota_signals;
 use super::retry_hint::retry_after;
@@ -125,7 +124,7 @@ impl Exchange {
         Span::current().record("http_status", i64::from(status.as_u16()));
         permit.heard(quota_signals(response.headers()));
         // Read also where nobody wants it: an unread body costs the connection.
-        let body = timeout_at(deadline, response.body().limit(limit)).await;
+        let body = timeout_at(deadline, body::read(&mut response, limit)).await;
         let verdict = Verdict::of(status);
         if verdict != Verdict::Success {
             // The status says what matters, even where the rest of the answer did not arrive.
@@ -134,16 +133,9 @@ impl Exchange {
             return Err(refusal(verdict, &what, status, response.headers(), &body, &secrets));
         }
         let body = match body {
-            Ok(Ok(body)) if !cut_off(response.headers(), body.len()) => body,
-            Ok(Ok(body)) => {
+            Ok(Ok(body)) => body,
+            Ok(Err((class, why))) => {
                 permit.answered(Answer::Unparsable);
-                let message =
-                    format!("{what} answered {status}, but its body broke off after {} bytes", body.len());
-                return transient(FailureClass::Connection, message);
-            }
-            Ok(Err(error)) => {
-                permit.answered(Answer::Unparsable);
-                let (class, why) = broken(&error, limit);
                 return transient(class, format!("{what} answered {status}, but its body {why}"));
             }
             Err(_) => {
@@ -226,23 +218,5 @@ fn class_of(error: &SendRequestError) -> FailureClass {
         SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => FailureClass::Timeout,
         // Also a kept-alive connection that the platform had closed, and an answer that is not HTTP.
         _ => FailureClass::Connection,
-    }
-}
-
-/// awc takes a connection that closes in mid-body for the body's end. The announced length tells; of a chunked
-/// body only its JSON does, and of a compressed one its decoder.
-fn cut_off(headers: &HeaderMap, length: usize) -> bool {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    !headers.contains_key(CONTENT_ENCODING) && announced.is_some_and(|announced| length < announced)
-}
-
-/// The head came and the body did not, or not whole.
-fn broken(error: &PayloadError, limit: usize) -> (FailureClass, String) {
-    match error {
-        PayloadError::Overflow => (FailureClass::Unparsable, format!("is larger than {limit} bytes")),
-        PayloadError::EncodingCorrupted | PayloadError::UnknownLength => {
-            (FailureClass::Unparsable, format!("cannot be read: {error}"))
-        }
-        _ => (FailureClass::Connection, format!("broke off: {error}")),
     }
 }

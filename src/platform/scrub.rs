@@ -4,6 +4,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// A message's quotation: enough to recognise an error page by, short enough for a log line.
 const SNIPPET_CHARS: usize = 200;
+/// Bytes of a secret's beginning by which it could be told; fewer are in many a word.
+const TELLING: usize = 4;
 /// Stands for a secret.
 const HIDDEN: &str = "[secret]";
 
@@ -24,10 +26,14 @@ impl Secrets {
     /// can be as large as a page.
     pub(super) fn scrub(&self, text: &str) -> String {
         let (mut hidden, mut chars) = (String::new(), 0);
-        let mut rest = text.trim();
+        let mut rest = text.trim_start();
         // A space at the end would be trimmed, and with it the sign that there was more.
         while chars <= SNIPPET_CHARS || hidden.ends_with(char::is_whitespace) {
             let Some(first) = rest.chars().next() else { break };
+            if self.0.iter().any(|secret| is_cut_off(rest, secret.expose_secret())) {
+                hidden.push_str(HIDDEN);
+                break;
+            }
             if let Some(after) = self.0.iter().find_map(|secret| after(rest, secret.expose_secret())) {
                 hidden.push_str(HIDDEN);
                 chars += HIDDEN.len();
@@ -40,6 +46,11 @@ impl Secrets {
         }
         snippet(&hidden)
     }
+}
+
+/// Whether the rest of the text is the secret's beginning: an answer that broke off.
+fn is_cut_off(rest: &str, secret: &str) -> bool {
+    rest.len() >= TELLING && rest.len() < secret.len() && secret.starts_with(rest)
 }
 
 /// What follows the secret that the text begins with, as it is or as JSON spells it.
@@ -150,6 +161,17 @@ mod tests {
     #[test]
     fn a_secret_that_contains_another_is_hidden_whole() {
         assert_eq!(hiding(["pass", "password"]).scrub("a password"), "a [secret]");
+    }
+
+    #[test]
+    fn a_secret_that_ends_in_a_space_is_hidden_at_the_texts_end() {
+        assert_eq!(hiding(["hunter2 "]).scrub(" bad password: hunter2 "), "bad password: [secret]");
+    }
+
+    #[test]
+    fn a_secret_that_the_texts_end_cuts_off_is_hidden_from_where_it_could_be_told() {
+        assert_eq!(hiding(["s3cr3t-token"]).scrub("token: s3cr3t-t"), "token: [secret]");
+        assert_eq!(hiding(["s3cr3t-token"]).scrub("it is s3"), "it is s3", "two characters tell nothing");
     }
 
     #[test]

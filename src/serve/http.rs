@@ -4,8 +4,10 @@
 
 mod accounts;
 mod answer;
+mod body;
 mod checks;
 mod dead_letters;
+mod guesses;
 mod host;
 mod metrics;
 mod operator;
@@ -23,6 +25,7 @@ use actix::Addr;
 use actix_web::dev::Server;
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpServer, get, web};
+use rustls::ServerConfig;
 use tokio::sync::{Mutex, Semaphore, watch};
 use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
@@ -30,6 +33,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use self::answer::Problem;
 pub use self::checks::Check;
+use self::guesses::Guesses;
 use self::operator::Token;
 use super::letters::LetterCounts;
 use super::live::Live;
@@ -78,17 +82,18 @@ pub struct Api {
     pub token: Option<RotatingSecret>,
 }
 
-/// Serves until it is stopped, on a thread of its own. Where the listener is on a loopback address, only requests to such
+/// Serves until it is stopped, on a thread of its own; over TLS where that is given. Where the listener is on a loopback address, only requests to such
 /// a host are answered.
-pub fn serve(listener: TcpListener, api: Api) -> io::Result<Server> {
+pub fn serve(listener: TcpListener, tls: Option<ServerConfig>, api: Api) -> io::Result<Server> {
     let on_loopback = listener.local_addr()?.ip().is_loopback();
     let subscribers = Arc::new(Semaphore::new(status_page::MAX_SUBSCRIBERS));
+    let guesses = Arc::new(Guesses::default());
     let table =
         Arc::new(status_page::Table::new(api.accounts.clone(), api.live.clone(), api.letters.clone()));
     let server = HttpServer::new(move || {
         let mut app = App::new().into_utoipa_app().openapi(Description::openapi());
         app = app.app_data(web::Data::new(api.clone())).app_data(web::Data::from(subscribers.clone()));
-        app = app.app_data(web::Data::from(table.clone()));
+        app = app.app_data(web::Data::from(table.clone())).app_data(web::Data::from(guesses.clone()));
         let (app, document) = app.configure(routes).split_for_parts();
         app.configure(status_page::routes)
             .app_data(web::Data::new(document))
@@ -114,7 +119,11 @@ pub fn serve(listener: TcpListener, api: Api) -> io::Result<Server> {
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_LIMIT_SECONDS)
         .disable_signals()
-        .listen(listener)?;
+        .tls_handshake_timeout(HEAD_LIMIT);
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    };
     Ok(server.run())
 }
 

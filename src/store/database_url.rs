@@ -7,12 +7,15 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use thiserror::Error;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, SslNegotiation};
+use tracing::warn;
 
 use self::libpq_text::take_out;
 use super::encryption::{self, Encryption};
+use crate::rotating_secret::RotatingSecret;
 
 /// PostgreSQL's own default.
 const DEFAULT_PORT: u16 = 5432;
@@ -58,10 +61,12 @@ const UNSUPPORTED: [&str; 18] = [
 /// TLS is spoken with a server that offers it, whoever it is. On a unix socket there is none.
 ///
 /// `Display` and `Debug` name the database without the password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct DatabaseUrl {
     config: Config,
     encryption: Encryption,
+    /// None: it stays as it is.
+    text: Option<RotatingSecret>,
 }
 
 /// Why a text names no database. Never repeats a part that could be a secret.
@@ -94,7 +99,17 @@ impl FromStr for DatabaseUrl {
         if text.contains("://") && config_holds_at(&config) {
             return Err(InvalidDatabaseUrl::Malformed);
         }
+        if !config.get_hostaddrs().is_empty()
+            && config.get_hosts().iter().any(|host| matches!(host, Host::Unix(_)))
+        {
+            let why = "a host that is a socket's directory has no hostaddr; leave one of the two out";
+            return Err(InvalidDatabaseUrl::InvalidOption(why.to_owned()));
+        }
         let encryption = Encryption::of(|option| taken.value(option))?;
+        if config.get_ssl_negotiation() == SslNegotiation::Direct && encryption.demanded != SslMode::Require {
+            let why = "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full";
+            return Err(InvalidDatabaseUrl::InvalidOption(why.to_owned()));
+        }
         Ok(Self::new(config, encryption))
     }
 }
@@ -149,9 +164,11 @@ impl DatabaseUrl {
                 config.host(address.to_string());
             }
         }
-        let only_sockets = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+        // Where there is an address, it is dialled, and not the socket.
+        let only_sockets = config.get_hostaddrs().is_empty()
+            && config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
         config.ssl_mode(if only_sockets { SslMode::Disable } else { encryption.demanded });
-        Self { config, encryption }
+        Self { config, encryption, text: None }
     }
 
     /// What the driver connects with.
@@ -159,9 +176,12 @@ impl DatabaseUrl {
         &self.config
     }
 
-    /// How what it connects is encrypted, where the driver's settings say that it is.
-    pub(super) fn encryption(&self) -> &Encryption {
-        &self.encryption
+    /// How what it connects is encrypted. Where nothing is, no file need be there.
+    pub(super) fn encryption_used(&self) -> Encryption {
+        match self.config.get_ssl_mode() {
+            SslMode::Disable => Encryption::preferred(),
+            _ => self.encryption.clone(),
+        }
     }
 
     /// The database's name; where none is given, it is the user's.
@@ -173,7 +193,47 @@ impl DatabaseUrl {
     pub fn with_dbname(&self, dbname: &str) -> Self {
         let mut config = self.config.clone();
         config.dbname(dbname);
-        Self { config, encryption: self.encryption.clone() }
+        Self { config, encryption: self.encryption.clone(), text: None }
+    }
+
+    /// Its password may be replaced where this text, which it was read from, is read again.
+    pub fn read_again_from(self, text: RotatingSecret) -> Self {
+        Self { text: Some(text), ..self }
+    }
+
+    /// Whether nothing but the password is another one.
+    pub fn is_the_same_but_for_its_password(&self, other: &Self) -> bool {
+        let without = |url: &Self| url.config.clone().password("").clone();
+        without(self) == without(other) && self.encryption == other.encryption
+    }
+
+    /// From now on its text is that of this one, for all clones.
+    pub fn replace_text(&self, by: &Self) {
+        if let (Some(text), Some(new)) = (&self.text, &by.text) {
+            text.replace(new.newest());
+        }
+    }
+
+    /// With the password that was read last. What else has changed in the text is another database, and counts only after a
+    /// restart: nobody works on two at once.
+    pub(super) fn newest(&self) -> Self {
+        let newest = self.text.as_ref().and_then(|text| text.newest().expose_secret().parse::<Self>().ok());
+        match newest {
+            Some(newest) if self.is_the_same_but_for_its_password(&newest) => {
+                Self { text: self.text.clone(), ..newest }
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// After this one's password was refused: the one that has taken its place where the text comes from, if there is one.
+    pub(super) async fn after_refusal(&self) -> Option<Self> {
+        let text = self.text.as_ref()?;
+        if let Err(why) = text.after(&text.newest()).await {
+            warn!(database = %self, why, "the password was refused, and its source cannot be read again");
+        }
+        let newest = self.newest();
+        (newest.config.get_password() != self.config.get_password()).then_some(newest)
     }
 
     /// Whether it says itself in which schemas to look (`options=-csearch_path=ads`).
@@ -195,6 +255,13 @@ impl DatabaseUrl {
             }
         };
         (0..hosts.len().max(addresses.len())).map(place).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+impl PartialEq for DatabaseUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.config == other.config && self.encryption == other.encryption
     }
 }
 
@@ -267,8 +334,42 @@ mod tests {
             ("host=db sslmode=disable", SslMode::Disable),
             ("postgres://db/ads?sslmode=verify-full", SslMode::Require),
             ("host=/run/pg,db sslmode=require", SslMode::Require),
+            ("hostaddr=10.0.0.5 sslmode=require", SslMode::Require),
         ] {
             assert_eq!(parsed(text).config().get_ssl_mode(), mode, "{text}");
+        }
+        assert_eq!(parsed("host=/run/pg sslmode=verify-full").encryption_used(), Encryption::preferred());
+    }
+
+    #[test]
+    fn what_would_silently_not_be_encrypted_is_refused() {
+        for (text, says) in [
+            ("host=/run/pg hostaddr=10.0.0.5 sslmode=verify-full", "leave one of the two out"),
+            ("host=/run/pg,db hostaddr=10.0.0.5,10.0.0.6", "leave one of the two out"),
+            ("postgres://u:hunter2@db/ads?sslnegotiation=direct", "needs sslmode=require"),
+            ("host=db sslmode=disable sslnegotiation=direct", "needs sslmode=require"),
+        ] {
+            let error = text.parse::<DatabaseUrl>().expect_err("it is refused").to_string();
+            assert!(error.contains(says) && !error.contains("hunter2"), "{text}: {error}");
+        }
+        assert!("host=db sslmode=require sslnegotiation=direct".parse::<DatabaseUrl>().is_ok());
+    }
+
+    #[test]
+    fn only_its_password_is_taken_from_a_text_that_has_changed() {
+        let text = |text: &str| RotatingSecret::from(text);
+        let old =
+            parsed("postgres://bob:hunter1@db/ads").read_again_from(text("postgres://bob:hunter2@db/ads"));
+        assert_eq!(old.newest().config().get_password(), Some(&b"hunter2"[..]));
+        for other in [
+            "postgres://bob:hunter2@elsewhere/ads",
+            "postgres://ann:hunter2@db/ads",
+            "postgres://bob:hunter2@db/other",
+            "postgres://bob:hunter2@db/ads?sslmode=disable",
+            "nonsense",
+        ] {
+            let old = parsed("postgres://bob:hunter1@db/ads").read_again_from(text(other));
+            assert_eq!(old.newest().config().get_password(), Some(&b"hunter1"[..]), "{other}");
         }
     }
 

@@ -56,15 +56,16 @@ SELECT count(*) FROM gone";
 
 const COUNT: &str = concat!("SELECT count(*) FROM dead_letters d WHERE account_id = $1 AND ", meant!());
 
-/// Of the ids `$6`: what this replay has stored or buried, and what it is not to try.
+/// Of the ids `$6`: what this replay has stored or buried, and what it is not to try. Each is looked up by itself, as in
+/// `settled.rs`.
 const SETTLED: &str = concat!(
-    "SELECT asked.id, c.id IS NOT NULL OR d.met IS TRUE FROM unnest($6::text[]) AS asked (id) \
-     LEFT JOIN campaigns c ON c.account_id = $1 AND c.id = asked.id AND c.run_id = $4 \
+    "SELECT asked.id, c.run_id IS NOT DISTINCT FROM $4 OR d.met IS TRUE FROM unnest($6::text[]) AS asked (id) \
+     LEFT JOIN LATERAL (SELECT run_id FROM campaigns WHERE account_id = $1 AND id = asked.id OFFSET 0) c ON true \
      LEFT JOIN LATERAL (SELECT NOT ",
     not_met!(),
     " AS met, ",
     meant!(),
-    " AS meant FROM dead_letters d WHERE d.account_id = $1 AND d.campaign_id = asked.id) d ON true \
+    " AS meant FROM dead_letters d WHERE d.account_id = $1 AND d.campaign_id = asked.id OFFSET 0) d ON true \
      WHERE d.met IS NOT FALSE OR NOT d.meant"
 );
 

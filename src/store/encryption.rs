@@ -1,7 +1,6 @@
 //! How a connection to PostgreSQL is encrypted: libpq's `sslmode`, `sslrootcert`, `sslcert` and `sslkey`, with what they
 //! mean there. Promises that a mode which promises to know the server never connects to one that it does not know.
 
-mod key;
 mod verifier;
 
 use std::path::PathBuf;
@@ -137,7 +136,7 @@ impl Encryption {
             None => builder.with_no_client_auth(),
             Some(Identity { certificate, key }) => {
                 let chain = tls::certificates(certificate).map_err(UnusableEncryption::Certificate)?;
-                let key = key::read(key).map_err(UnusableEncryption::Key)?;
+                let key = tls::key::read(key).map_err(UnusableEncryption::Key)?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| match error {
                     rustls::Error::InconsistentKeys(_) => UnusableEncryption::OtherKey,
                     other => UnusableEncryption::Library(other),

@@ -145,12 +145,11 @@ pub(super) fn is_of_the_handshake(error: &tokio_postgres::Error) -> bool {
 fn explain_transport(database: &DatabaseUrl, doing: &str, error: &tokio_postgres::Error) -> StoreError {
     if let Some(cause) = tls::cause(error) {
         let message = sentence(database, doing, tls::explain(cause, &WAYS), "");
-        return match cause {
-            // Another try meets the same server and the same certificates: someone has to act.
-            rustls::Error::InvalidCertificate(_)
-            | rustls::Error::PeerIncompatible(_)
-            | rustls::Error::AlertReceived(_) => StoreError::Broken(message),
-            _ => StoreError::Unavailable(message),
+        // Someone has to act.
+        return if tls::is_final(cause) {
+            StoreError::Broken(message)
+        } else {
+            StoreError::Unavailable(message)
         };
     }
     if is_of_the_handshake(error)

@@ -91,14 +91,31 @@ impl Sessions {
         }
     }
 
+    /// A password that is refused is read again, and what is new there is tried once.
     async fn connect_once(&self) -> Result<Client, StoreError> {
-        let encryption = self.database.encryption().clone();
+        let database = self.database.newest();
+        let explained = |error| error::explain(&self.database, CONNECTING, &error);
+        match self.connect_to(&database).await? {
+            Err(error) if error.code() == Some(&SqlState::INVALID_PASSWORD) => {
+                let Some(newer) = database.after_refusal().await else { return Err(explained(error)) };
+                self.connect_to(&newer).await?.map_err(explained)
+            }
+            connected => connected.map_err(explained),
+        }
+    }
+
+    /// What the server says, where it can be asked.
+    async fn connect_to(
+        &self,
+        database: &DatabaseUrl,
+    ) -> Result<Result<Client, tokio_postgres::Error>, StoreError> {
+        let encryption = database.encryption_used();
         // It reads files, and of the system's authorities many.
         let client = tokio::task::spawn_blocking(move || encryption.client()).await;
         let client = client.map_err(|bug| error::broken(&self.database, CONNECTING, &bug.to_string(), ""))?;
         let client = client.map_err(|cause| error::unusable(&self.database, CONNECTING, &cause))?;
         let tls = MakeRustlsConnect::new(client);
-        let config = self.database.config();
+        let config = database.config();
         let connected = match connect(config, tls.clone()).await {
             Err(error) if config.get_ssl_mode() == SslMode::Prefer && is_about_encryption(&error) => {
                 let mut plain = config.clone();
@@ -108,7 +125,7 @@ impl Sessions {
             }
             connected => connected,
         };
-        connected.map_err(|error| error::explain(&self.database, CONNECTING, &error))
+        Ok(connected)
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn explain(error: &rustls::Error, ways: &Ways) -> String {
         rustls::Error::InvalidMessage(_) => {
             "what the server answers is not TLS; correct the port, or switch TLS on there".to_owned()
         }
-        other => format!("the connection could not be encrypted ({other})"),
+        other => format!("the connection could not be encrypted ({other}); the server's log may say more"),
     }
 }
 
@@ -69,7 +69,11 @@ fn of_the_certificate(wrong: &CertificateError, ways: &Ways) -> String {
                     "the server's certificate is not for {expected}, as it has no name at all; give it a subjectAltName"
                 ),
                 names => {
-                    format!("the server's certificate is not for {expected} but for {}", listed(names))
+                    format!(
+                        "the server's certificate is not for {expected} but for {}; correct the host, or give the server a \
+                         certificate with that name",
+                        listed(names)
+                    )
                 }
             }
         }
@@ -98,7 +102,13 @@ fn of_the_alert(alert: AlertDescription, ways: &Ways) -> String {
         Alert::CertificateRequired | Alert::NoCertificate => {
             format!("the server wants a certificate of ours, {}", ways.certificate)
         }
-        Alert::ProtocolVersion | Alert::InsufficientSecurity | Alert::HandshakeFailure => TOO_OLD.to_owned(),
+        Alert::ProtocolVersion | Alert::InsufficientSecurity => TOO_OLD.to_owned(),
+        // Older libraries say no more than this.
+        Alert::HandshakeFailure => format!(
+            "the server refused the handshake: it speaks no TLS that is safe enough (let it speak TLS 1.3 or 1.2), or it \
+             wants a certificate of ours, {}",
+            ways.certificate
+        ),
         Alert::UnrecognisedName => {
             "the server knows nothing of the name that it was asked for; correct the host".to_owned()
         }
@@ -113,7 +123,24 @@ fn of_the_alert(alert: AlertDescription, ways: &Ways) -> String {
             u8::from(alert),
             ways.certificate
         ),
-        other => format!("the server broke the encryption off (alert {})", u8::from(other)),
+        other => format!("the server broke the encryption off (alert {}); its log says why", u8::from(other)),
+    }
+}
+
+/// Whether another try meets the same: a certificate, a protocol, who we are. Any other is perhaps a server that restarts.
+pub(crate) fn is_final(error: &rustls::Error) -> bool {
+    use AlertDescription as Alert;
+    match error {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::PeerIncompatible(_) => true,
+        rustls::Error::AlertReceived(alert) => !matches!(
+            alert,
+            Alert::InternalError
+                | Alert::CloseNotify
+                | Alert::UserCanceled
+                | Alert::DecodeError
+                | Alert::Unknown(_)
+        ),
+        _ => false,
     }
 }
 
@@ -166,10 +193,11 @@ mod tests {
         };
         assert_eq!(
             said(name(&["DnsName(\"a.example\")", "IpAddress(10.0.0.1)"])),
-            "the server's certificate is not for db.example but for a.example, 10.0.0.1"
+            "the server's certificate is not for db.example but for a.example, 10.0.0.1; correct the host, or give the \
+             server a certificate with that name"
         );
         assert!(said(name(&[])).ends_with("has no name at all; give it a subjectAltName"));
-        assert!(said(name(&["DnsName(\"a\u{1b}[2J\")"; 7])).ends_with("a?[2J, a?[2J and 2 more"));
+        assert!(said(name(&["DnsName(\"a\u{1b}[2J\")"; 7])).contains("a?[2J, a?[2J and 2 more; correct"));
     }
 
     #[test]

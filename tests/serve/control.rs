@@ -31,6 +31,9 @@ fn only_who_has_the_token_can_change_anything() {
                 Some("an operator's token!"),
                 Some("AN OPERATOR'S TOKEN"),
             ] {
+                // As from elsewhere each time: ten wrong ones would bar the next.
+                serving.stop().await;
+                serving.start_again();
                 let answer = serving.client.post(target, token, REPLAY).await;
                 assert_eq!(
                     (answer.status, answer.headers["www-authenticate"].as_str()),

@@ -85,12 +85,65 @@ fn requests_are_bounded_in_size_and_time() {
             "{}",
             String::from_utf8_lossy(&answer)
         );
-        // A head that never ends is given up on.
-        let mut slow = TcpStream::connect(serving.client.address).await.unwrap();
-        slow.write_all(b"GET /healthz HTTP/1.1\r\nhost:").await.unwrap();
-        let mut answer = vec![];
-        let ended = tokio::time::timeout(Duration::from_secs(30), slow.read_to_end(&mut answer)).await;
-        assert!(ended.is_ok());
+        // A head and a body that never end are given up on.
+        let never_ending = async |begin: &str| {
+            let mut slow = TcpStream::connect(serving.client.address).await.unwrap();
+            slow.write_all(begin.as_bytes()).await.unwrap();
+            let mut answer = vec![];
+            let ended = tokio::time::timeout(Duration::from_secs(30), slow.read_to_end(&mut answer)).await;
+            assert!(ended.is_ok(), "{begin}");
+            String::from_utf8(answer).unwrap()
+        };
+        let body = format!(
+            "POST /api/dead-letters/replay HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\
+             content-type: application/json\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{{\"account\":"
+        );
+        let (_, answer) = tokio::join!(never_ending("GET /healthz HTTP/1.1\r\nhost:"), never_ending(&body));
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("not there within 5 s"), "{answer}");
+    });
+}
+
+#[test]
+fn after_ten_wrong_tokens_nobody_from_there_is_an_operator_for_a_while_and_everybody_can_still_read() {
+    serving(Some(TOKEN), vec![], async |serving| {
+        let pause = "/api/accounts/a/pause";
+        assert_eq!(serving.client.post(pause, Some(TOKEN), "").await.status, 200);
+        for _ in 0..20 {
+            assert_eq!(serving.client.post(pause, None, "").await.status, 401, "none is no guess");
+        }
+        for n in 0..10 {
+            let wrong = format!("{TOKEN}{n}");
+            assert_eq!(serving.client.post(pause, Some(&wrong), "").await.status, 401, "{n}");
+        }
+        for token in [TOKEN, "another-one-that-is-wrong"] {
+            let answer = serving.client.post(pause, Some(token), "").await;
+            assert_eq!((answer.status, answer.headers["retry-after"].as_str()), (429, "60"));
+            assert!(answer.detail().contains("try again in a minute"));
+        }
+        assert_eq!(serving.client.get("/api/accounts").await.status, 200);
+    });
+}
+
+#[test]
+fn nothing_is_changed_by_a_get() {
+    serving(Some(TOKEN), vec![], async |serving| {
+        let paths = serving.client.description["paths"].as_object().unwrap().clone();
+        let changing: Vec<&String> =
+            paths.iter().filter(|(_, item)| item.get("post").is_some()).map(|(path, _)| path).collect();
+        assert_eq!(changing.len(), 4, "{changing:?}");
+        for path in changing {
+            assert!(paths[path].get("get").is_none(), "{path}");
+            let path = path.replace("{id}", "a");
+            let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n");
+            let answer = serving.client.raw(&head, "").await;
+            assert_eq!((answer.status, answer.headers["allow"].as_str()), (405, "POST"), "{path}");
+        }
+        let operator = |item: &serde_json::Value| item.get("security").is_some();
+        for (path, item) in &paths {
+            for (method, operation) in item.as_object().unwrap() {
+                assert_eq!(operator(operation), method == "post", "{method} {path}");
+            }
+        }
     });
 }
 

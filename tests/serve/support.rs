@@ -87,7 +87,7 @@ pub(crate) fn serving(token: Option<&'static str>, checks: Vec<Check>, test: imp
 }
 
 fn start(listener: TcpListener, api: Api) -> (ServerHandle, JoinHandle<std::io::Result<()>>) {
-    let server = serve(listener, api).unwrap();
+    let server = serve(listener, None, api).unwrap();
     (server.handle(), actix_rt::spawn(server))
 }
 

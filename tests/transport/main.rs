@@ -9,4 +9,6 @@ mod listener;
 mod platform;
 mod postgres;
 mod program;
+mod rotation;
 mod server;
+mod service;

@@ -22,6 +22,7 @@ host    all bob 127.0.0.1/32 trust
 hostssl all carol 127.0.0.1/32 trust clientcert=verify-ca
 hostssl all dave 127.0.0.1/32 scram-sha-256
 hostnossl all erin 127.0.0.1/32 trust
+hostnossl all rotated 127.0.0.1/32 scram-sha-256
 ";
 const USERS: &str =
     "CREATE USER bob; CREATE USER carol; CREATE USER dave PASSWORD 'hunter2'; CREATE USER erin";

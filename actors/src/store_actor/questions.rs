@@ -30,6 +30,8 @@ pub(super) struct Questions {
 
 struct Waiting {
     since: Instant,
+    /// Asked by itself: a replay, which looks further, and what was refused together with others.
+    alone: bool,
     member: Arc<Member>,
     question: Question,
     reply: oneshot::Sender<Result<Vec<SettledCampaign>, StoreError>>,
@@ -38,11 +40,12 @@ struct Waiting {
 impl Questions {
     /// As many as go together; one at least, for no question is larger than a page.
     fn take_next(&mut self) {
-        let mut campaigns = 0;
+        let (mut campaigns, mut alone) = (0, false);
         while let Some(next) = self.waiting.pop_front_if(|next| {
             campaigns += next.question.ids.len();
-            campaigns <= MOST_AT_ONCE || self.asking.is_empty()
+            self.asking.is_empty() || campaigns <= MOST_AT_ONCE && !alone && !next.alone
         }) {
+            alone = next.alone;
             // Who has gone needs no answer.
             if !next.member.is_gone() {
                 self.asking.push(next);
@@ -77,6 +80,11 @@ impl<S: Store> StoreActor<S> {
     fn answer(&mut self, answers: Result<Vec<Vec<SettledCampaign>>, StoreError>, ctx: &mut Context<Self>) {
         match answers {
             Err(StoreError::Unavailable(cause)) => return self.ask_later(&cause, ctx),
+            Err(_) if self.questions.asking.len() > 1 => {
+                // Whose fault it is, each finds out for itself.
+                self.questions.asking.iter_mut().for_each(|waiting| waiting.alone = true);
+                self.questions.take_back();
+            }
             Err(error) => {
                 for waiting in self.questions.asking.drain(..) {
                     // Here and below: a pipeline that is gone needs no answer.
@@ -122,7 +130,8 @@ impl<S: Store> Handler<FindSettled> for StoreActor<S> {
     fn handle(&mut self, FindSettled { member, ids }: FindSettled, ctx: &mut Context<Self>) -> Self::Result {
         let (reply, later) = oneshot::channel();
         let question = Question { run: member.run.clone(), ids };
-        self.questions.waiting.push_back(Waiting { since: Instant::now(), member, question, reply });
+        let (since, alone) = (Instant::now(), question.run.replay.is_some());
+        self.questions.waiting.push_back(Waiting { since, alone, member, question, reply });
         self.ask(ctx);
         Later(later)
     }

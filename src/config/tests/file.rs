@@ -22,6 +22,13 @@ impl Written {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("c.toml"), text).unwrap();
         fs::write(folder.path().join("ca.pem"), ca()).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap().pem();
+        for (name, text) in [("server.pem", certificate), ("server-key.pem", key.serialize_pem())] {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        }
         Self { folder }
     }
 

@@ -23,14 +23,17 @@ fn each_account_has_its_schedule_and_the_service_its_address_and_token() {
     let config = serve(&file, "", &[token]).unwrap();
     let schedules: Vec<String> = config.accounts.iter().map(|account| account.schedule.to_string()).collect();
     assert_eq!(schedules, ["15min", "0 6 * * 1-5 Europe/Berlin"]);
-    assert_eq!(config.listen, "[::1]:1".parse().unwrap());
+    assert_eq!(config.listener.address, "[::1]:1".parse().unwrap());
     assert_eq!(config.api_token.unwrap().newest().expose_secret(), token.1);
 
     let config = serve(accounts, "--schedule 2h --listen 127.0.0.1:0", &[]).unwrap();
     assert!(config.accounts.iter().all(|account| account.schedule.to_string() == "2h"), "a flag goes before");
-    assert!(config.listen.ip().is_loopback() && config.api_token.is_none());
+    assert!(config.listener.address.ip().is_loopback() && config.api_token.is_none());
     let config = serve(accounts, "", &[]).unwrap();
-    assert_eq!((config.accounts[0].schedule.clone(), config.listen.port()), (Schedule::default(), 8090));
+    assert_eq!(
+        (config.accounts[0].schedule.clone(), config.listener.address.port()),
+        (Schedule::default(), 8090)
+    );
 }
 
 #[test]
@@ -46,6 +49,51 @@ fn a_schedule_an_address_or_a_token_that_cannot_be_is_refused() {
     assert!(refused("", "--listen 8090", &[]).contains("--listen must be an address and a port"));
     let message = refused("", "", &[("CAMPAIGN_SYNC_API_TOKEN", "short and guessed")]);
     assert!(message.contains("API token must be 16 to 512") && !message.contains("guessed"), "{message}");
+}
+
+#[test]
+fn elsewhere_than_on_loopback_it_listens_over_tls_or_where_it_is_told_to_do_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let identity = |name: &str| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap().pem();
+        (written(&format!("{name}.pem"), certificate), written(&format!("{name}.key"), key.serialize_pem()))
+    };
+    let ((ours, key), (_, other)) = (identity("ours"), identity("other"));
+    let with = |flags: &str| serve("", flags, &[]).map_err(|problems| problems.to_string());
+    for (flags, encrypted) in [
+        ("--listen 127.0.0.2:1".to_owned(), false),
+        (format!("--listen 0.0.0.0:1 --listen-certificate {ours} --listen-key {key}"), true),
+        (format!("--listen-certificate {ours} --listen-key {key}"), true),
+        ("--listen [::]:1 --listen-without-tls".to_owned(), false),
+    ] {
+        assert_eq!(with(&flags).unwrap().listener.tls.is_some(), encrypted, "{flags}");
+    }
+    assert!(serve("listen = '10.0.0.1:1'\nlisten_without_tls = true\n", "", &[]).is_ok());
+    for (flags, says) in [
+        ("--listen 0.0.0.0:1".to_owned(), "--listen must be a loopback address, unless with a certificate"),
+        (
+            format!("--listen-certificate {ours}"),
+            "--listen-key is missing: name the PEM file of the certificate's key",
+        ),
+        (format!("--listen-key {key}"), "--listen-certificate is missing"),
+        (
+            format!("--listen-certificate {ours} --listen-key {other}"),
+            "the key is not that of the certificate",
+        ),
+        (format!("--listen-certificate {key} --listen-key {key}"), "holds no certificate"),
+        (format!("--listen-certificate {ours} --listen-key {ours}"), "the key cannot be used"),
+        (format!("--listen-certificate {ours} --listen-key nowhere"), "the file nowhere cannot be read"),
+    ] {
+        let problems = with(&flags).unwrap_err();
+        assert!(problems.contains(says), "{flags}: {problems}");
+    }
 }
 
 #[test]

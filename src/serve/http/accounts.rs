@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::answer::{Problem, in_time};
-use super::operator::Operator;
+use super::operator::{NotAnOperator, Operator};
 use super::page::{Page, PageQuery};
 use crate::serve::scheduler::{AccountStatus, Because, Ended, Purpose, RunNow, State, UnknownAccount};
 
@@ -258,8 +258,7 @@ pub(super) async fn one(api: web::Data<Api>, id: web::Path<String>) -> Result<we
 /// Starts a run now.
 #[utoipa::path(security(("operator" = [])), responses(
     (status = ACCEPTED, description = "It is started.", body = Account),
-    (status = UNAUTHORIZED, description = "Not an operator.", body = Problem, content_type = "application/problem+json"),
-    (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
+    NotAnOperator,
     (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
     (status = CONFLICT, description = "It runs, or is paused.", body = Problem, content_type = "application/problem+json"),
     (status = SERVICE_UNAVAILABLE, description = "The request could not be recorded.", body = Problem, content_type = "application/problem+json"),

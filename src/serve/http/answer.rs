@@ -4,11 +4,12 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_web::{Error, HttpRequest, HttpResponse, ResponseError};
+use actix_web::http::{StatusCode, header};
+use actix_web::{Error, HttpRequest, HttpResponse, ResponseError, web};
 use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
 
 use crate::serve::scheduler::{NotStarted, UnknownAccount};
 
@@ -48,6 +49,7 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status_code());
         match self.status_code() {
             StatusCode::UNAUTHORIZED => drop(response.insert_header(("www-authenticate", "Bearer"))),
+            StatusCode::TOO_MANY_REQUESTS => drop(response.insert_header(("retry-after", "60"))),
             StatusCode::SERVICE_UNAVAILABLE => drop(response.insert_header(("retry-after", "5"))),
             _ => {}
         }
@@ -100,10 +102,30 @@ pub(super) fn bad_request<E: ResponseError + 'static>(error: &E) -> Error {
     Problem::new(status, format!("{error}; /api/openapi.json says what is understood")).into()
 }
 
-pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
-    let detail =
-        format!("there is nothing at {} {}; see /api/openapi.json", request.method(), request.path());
+/// What is not there, or is there for another method.
+pub(super) async fn not_found(request: HttpRequest, document: web::Data<OpenApi>) -> HttpResponse {
+    let (method, path) = (request.method(), request.path());
+    if let Some(allowed) = allowed(&document, path) {
+        let detail = format!("{path} answers {allowed}, and not {method}; see /api/openapi.json");
+        let mut refusal = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).error_response();
+        refusal.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
+        return refusal;
+    }
+    let detail = format!("there is nothing at {method} {path}; see /api/openapi.json");
     Problem::new(StatusCode::NOT_FOUND, detail).error_response()
+}
+
+/// How the path can be asked for by the description: each has one method.
+fn allowed(document: &OpenApi, path: &str) -> Option<&'static str> {
+    let fits = |template: &str| {
+        template.split('/').count() == path.split('/').count()
+            && template
+                .split('/')
+                .zip(path.split('/'))
+                .all(|(part, given)| part == given || part.starts_with('{'))
+    };
+    let (_, item) = document.paths.paths.iter().find(|(template, _)| fits(template))?;
+    Some(if item.post.is_some() { "POST" } else { "GET" })
 }
 
 /// What the work yields, or that it takes too long: then it is dropped.

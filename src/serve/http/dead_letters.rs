@@ -5,12 +5,15 @@ use actix_web::{HttpResponse, get, post, web};
 use actors::model::{CampaignId, FailureClass, LetterFilter};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::Api;
 use super::accounts::{self, Account, configured};
 use super::answer::{Problem, in_time};
-use super::operator::Operator;
+use super::body::Body;
+use super::operator::{NotAnOperator, Operator};
 use super::page::{Page, PageQuery, from_microseconds, microseconds, time};
 use crate::serve::scheduler::ReplayNow;
 use crate::store::{DeadLetterRow, LetterPosition};
@@ -21,7 +24,8 @@ use crate::store::{DeadLetterRow, LetterPosition};
 pub(super) struct LettersQuery {
     /// Of this account alone.
     account: Option<String>,
-    /// Of this class alone, for example `timeout`.
+    /// Of this class alone.
+    #[param(value_type = Option<Class>)]
     class: Option<String>,
 }
 
@@ -32,6 +36,7 @@ pub(super) struct DeadLetter {
     campaign: String,
     /// The run that gave up on it last.
     run_id: String,
+    #[schema(value_type = Class)]
     class: String,
     /// What happened, for a person.
     message: String,
@@ -64,10 +69,22 @@ pub(super) struct Replay {
     account: String,
     #[serde(default)]
     campaigns: Vec<String>,
-    /// For example `timeout`.
     #[serde(default)]
+    #[schema(value_type = Vec<Class>)]
     classes: Vec<String>,
 }
+
+/// The name of a class of failure, in the description.
+struct Class;
+
+impl PartialSchema for Class {
+    fn schema() -> RefOr<Schema> {
+        let names = FailureClass::ALL.map(FailureClass::as_str);
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).into()
+    }
+}
+
+impl ToSchema for Class {}
 
 /// Dead letters, the newest failure first.
 #[utoipa::path(params(LettersQuery, PageQuery), responses(
@@ -103,12 +120,17 @@ pub(super) async fn list(
 #[utoipa::path(request_body = Replay, security(("operator" = [])), responses(
     (status = ACCEPTED, description = "It is started.", body = Account),
     (status = BAD_REQUEST, description = "Not understood.", body = Problem, content_type = "application/problem+json"),
-    (status = UNAUTHORIZED, description = "Not an operator.", body = Problem, content_type = "application/problem+json"),
-    (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
+    NotAnOperator,
     (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
     (status = CONFLICT, description = "It runs, or is paused.", body = Problem, content_type = "application/problem+json"),
     (status = SERVICE_UNAVAILABLE, description = "The request could not be recorded.", body = Problem, content_type = "application/problem+json"),
     (status = GATEWAY_TIMEOUT, description = "It takes too long.", body = Problem, content_type = "application/problem+json"),
+    (
+        status = REQUEST_TIMEOUT,
+        description = "It was not there within 5 s.",
+        body = Problem,
+        content_type = "application/problem+json"
+    ),
     (
         status = PAYLOAD_TOO_LARGE,
         description = "More than 64 KiB.",
@@ -120,9 +142,9 @@ pub(super) async fn list(
 pub(super) async fn replay(
     operator: Operator,
     api: web::Data<Api>,
-    letters: web::Json<Replay>,
+    Body(letters): Body<Replay>,
 ) -> Result<HttpResponse, Problem> {
-    let Replay { account, campaigns, classes } = letters.into_inner();
+    let Replay { account, campaigns, classes } = letters;
     let classes = classes.iter().map(|class| failure_class(class)).collect::<Result<_, _>>()?;
     let filter = LetterFilter { campaigns: campaigns.into_iter().map(CampaignId::from).collect(), classes };
     let id = configured(&api, &account)?;

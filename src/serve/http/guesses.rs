@@ -4,7 +4,9 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// A person who pastes the wrong one has fewer; of tokens of 16 characters, nobody finds one by ten a minute.
 const MOST: u32 = 10;

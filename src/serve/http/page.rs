@@ -38,7 +38,7 @@ impl PageQuery {
     }
 
     pub(super) fn after<T: DeserializeOwned>(&self) -> Result<Option<T>, Problem> {
-        let Some(cursor) = &self.cursor else { return Ok(None) };
+        let Some(cursor) = self.cursor.as_ref().filter(|cursor| !cursor.is_empty()) else { return Ok(None) };
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
         let position = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         position.map(Some).ok_or_else(no_such_page)

@@ -10,15 +10,14 @@ use jiff::Timestamp;
 use super::Api;
 use super::accounts::{self, Account, configured};
 use super::answer::{Problem, in_time};
-use super::operator::Operator;
+use super::operator::{NotAnOperator, Operator};
 use super::page::time;
 use crate::serve::scheduler::{Pause, Resume};
 
 /// Begins nothing more until it is resumed, also after a restart; what runs is left to finish.
 #[utoipa::path(security(("operator" = [])), responses(
     (status = OK, description = "It is paused.", body = Account),
-    (status = UNAUTHORIZED, description = "Not an operator.", body = Problem, content_type = "application/problem+json"),
-    (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
+    NotAnOperator,
     (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
     (status = SERVICE_UNAVAILABLE, description = "It could not be recorded.", body = Problem, content_type = "application/problem+json"),
     (status = GATEWAY_TIMEOUT, description = "It takes too long, and may happen yet.", body = Problem, content_type = "application/problem+json"),
@@ -42,8 +41,7 @@ pub(super) async fn pause(
 /// Ends a pause. A time that has passed in the meantime is made up for at once.
 #[utoipa::path(security(("operator" = [])), responses(
     (status = OK, description = "It is not paused.", body = Account),
-    (status = UNAUTHORIZED, description = "Not an operator.", body = Problem, content_type = "application/problem+json"),
-    (status = FORBIDDEN, description = "No token is set.", body = Problem, content_type = "application/problem+json"),
+    NotAnOperator,
     (status = NOT_FOUND, description = "No such account.", body = Problem, content_type = "application/problem+json"),
     (status = SERVICE_UNAVAILABLE, description = "It could not be recorded.", body = Problem, content_type = "application/problem+json"),
     (status = GATEWAY_TIMEOUT, description = "It takes too long, and may happen yet.", body = Problem, content_type = "application/problem+json"),

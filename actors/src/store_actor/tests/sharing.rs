@@ -1,6 +1,7 @@
 //! Several runs share the actor.
 
 use super::*;
+use crate::model::Replay;
 
 /// A pipeline that can end.
 #[derive(Default)]
@@ -40,10 +41,19 @@ struct Other {
 
 impl Other {
     fn new(account: &str) -> Self {
+        Self::of(Run { account: account.into(), ..(*nobodys_run()).clone() })
+    }
+
+    fn replaying(account: &str) -> Self {
+        let replay = Some(Replay { filter: LetterFilter::default(), letters: 1 });
+        Self::of(Run { account: account.into(), replay, ..(*nobodys_run()).clone() })
+    }
+
+    fn of(run: Run) -> Self {
         let pipeline = Ends::default();
         let acknowledged = pipeline.0.clone();
         let (pipeline, (alarm, alarms)) = (pipeline.start(), witness());
-        let run = Arc::new(Run { account: account.into(), ..(*nobodys_run()).clone() });
+        let run = Arc::new(run);
         let progress = Arc::new(watch::Sender::new(Progress::default()));
         let member = Member::new(run, pipeline.clone().recipient(), alarm, progress);
         Self { member, pipeline, acknowledged, alarms }
@@ -276,6 +286,31 @@ fn no_more_is_asked_together_than_the_largest_page_holds_but_for_one_that_is_lar
         let scene = Scene::new(10, well);
         let times = answer_times(&scene, [1, 6_000, 4_000, 1, 20_000, 1]).await;
         assert_eq!(times, [1, 2, 2, 3, 4, 5]);
+    });
+}
+
+#[test]
+fn a_question_that_is_refused_together_with_others_is_asked_again_by_itself() {
+    in_virtual_time(async {
+        // The second is three questions.
+        let scene = Scene::new(10, |n| if n == 1 { Fate::Broken } else { Fate::Well });
+        assert_eq!(answer_times(&scene, [1, 1, 1, 1]).await, [1, 3, 4, 5]);
+        let together: Vec<usize> = scene.store.questions.borrow().iter().map(|(_, asked)| *asked).collect();
+        assert_eq!(together, [1, 3, 1, 1, 1]);
+    });
+}
+
+#[test]
+fn what_a_replay_asks_is_asked_by_itself() {
+    in_virtual_time(async {
+        let (scene, replay) = (Scene::new(10, well), Other::replaying("other"));
+        let ask =
+            |member: &Arc<Member>| scene.actor.send(FindSettled { member: member.clone(), ids: vec![] });
+        let (sync, other) = (&scene.member, &replay.member);
+        let answers = [sync, sync, other, sync, sync].map(ask);
+        assert!(futures_util::future::join_all(answers).await.iter().all(|answer| *answer == Ok(Ok(vec![]))));
+        let together: Vec<usize> = scene.store.questions.borrow().iter().map(|(_, asked)| *asked).collect();
+        assert_eq!(together, [1, 1, 1, 2]);
     });
 }
 

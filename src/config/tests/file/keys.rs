@@ -26,6 +26,9 @@ fn every_key_reaches_its_setting() {
         max_in_flight = 1_7
         schedule = "18min"
         listen = "127.0.0.1:19"
+        listen_certificate = "server.pem"
+        listen_key = "server-key.pem"
+        listen_without_tls = true
         api_token = { env = "T" }
         age_identity = { env = "I" }
         report = "json"

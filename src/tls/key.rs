@@ -7,7 +7,7 @@ use std::path::Path;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
-use crate::tls::{self, UnusableFile};
+use super::UnusableFile;
 
 /// What a key that is root's may not allow: root's group is how a service is given it.
 const FORBIDDEN_OF_ROOT: u32 = 0o037;
@@ -15,7 +15,7 @@ const FORBIDDEN_OF_ROOT: u32 = 0o037;
 const FORBIDDEN: u32 = 0o077;
 
 /// The first key of a PEM file.
-pub(super) fn read(path: &Path) -> Result<PrivateKeyDer<'static>, UnusableFile> {
+pub(crate) fn read(path: &Path) -> Result<PrivateKeyDer<'static>, UnusableFile> {
     let unusable = |why: &str| UnusableFile::new(path, why);
     let metadata = fs::metadata(path).map_err(|error| unusable(&format!("cannot be read: {error}")))?;
     let forbidden = if metadata.uid() == 0 { FORBIDDEN_OF_ROOT } else { FORBIDDEN };
@@ -24,8 +24,8 @@ pub(super) fn read(path: &Path) -> Result<PrivateKeyDer<'static>, UnusableFile> 
             "can be read by others; chmod 0600 closes it (0640 is allowed where it is root's)",
         ));
     }
-    let pem = tls::read(path)?;
-    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| match tls::is_pem(&pem) {
+    let pem = super::read(path)?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|_| match super::is_pem(&pem) {
         true => unusable("holds no private key without a passphrase"),
         false => unusable("is not PEM"),
     })

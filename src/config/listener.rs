@@ -1,0 +1,74 @@
+//! Where `serve` listens, and how: on loopback, over TLS, or elsewhere without it where that is said in so many words.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+
+use super::problem::{Problem, Refusal};
+use super::reader::Reader;
+use super::source::Source;
+use super::{setting, text};
+use crate::cli::ListenArgs;
+use crate::tls;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Which address.
+    pub address: SocketAddr,
+    /// With which certificate; none: HTTP as it is.
+    pub tls: Option<Arc<ServerConfig>>,
+}
+
+/// Whether it could be a path, where nobody reads the file.
+pub(super) fn path(text: &str) -> Result<(), Refusal> {
+    if text.is_empty() { Err(Refusal::new("the path of a PEM file")) } else { Ok(()) }
+}
+
+/// The files are read: what is wrong with them is said before anything is started.
+pub(super) fn listener(reader: &mut Reader<'_>, args: &ListenArgs) -> Option<Listener> {
+    let address = reader.optional(&setting::LISTEN, args.listen.as_deref(), text::address);
+    let without_tls = reader.switch(&setting::LISTEN_WITHOUT_TLS, args.listen_without_tls);
+    let file = |text: &str| path(text).map(|()| text.to_owned());
+    let certificate = reader.optional(&setting::LISTEN_CERTIFICATE, args.listen_certificate.as_deref(), file);
+    let key = reader.optional(&setting::LISTEN_KEY, args.listen_key.as_deref(), file);
+    let tls = match (&certificate, &key) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some(read(reader, certificate, key)?),
+        (Some(_), None) => return missing(reader, "--listen-key", "the PEM file of the certificate's key"),
+        (None, Some(_)) => {
+            return missing(reader, "--listen-certificate", "the PEM file of the key's certificate");
+        }
+    };
+    let address = address?;
+    if tls.is_none() && !without_tls && !address.ip().is_loopback() {
+        reader.refuse(Problem::Wrong {
+            setting: "--listen".to_owned(),
+            at: Source::Default,
+            value: Some(address.to_string()),
+            allowed: "a loopback address, unless with a certificate (--listen-certificate and --listen-key) or with \
+                      --listen-without-tls: who is on the way could read the token"
+                .to_owned(),
+        });
+        return None;
+    }
+    Some(Listener { address, tls })
+}
+
+fn read(reader: &mut Reader<'_>, certificate: &str, key: &str) -> Option<Arc<ServerConfig>> {
+    match tls::server(Path::new(certificate), Path::new(key)) {
+        Ok(config) => Some(Arc::new(config)),
+        Err(error) => {
+            let reason = format!("HTTP cannot be served with it: {error}");
+            reader.refuse(Problem::File { path: certificate.to_owned(), at: None, reason });
+            None
+        }
+    }
+}
+
+fn missing(reader: &mut Reader<'_>, setting: &str, what: &str) -> Option<Listener> {
+    reader.refuse(Problem::Missing { setting: setting.to_owned(), at: None, ways: format!("name {what}") });
+    None
+}
