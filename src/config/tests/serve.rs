@@ -111,6 +111,6 @@ fn what_is_recorded_of_a_configuration_tells_its_settings_apart_and_no_secrets()
     assert_eq!(of_service.iter().collect::<std::collections::HashSet<_>>().len(), of_service.len());
     assert_eq!(
         with(token, url, "0123456789abcdef"),
-        with(token, "host=db password=two", "another of sixteen")
+        with(token, "host=db password=two", "another-of-sixteen")
     );
 }
