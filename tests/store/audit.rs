@@ -347,6 +347,7 @@ async fn the_log_is_only_added_to_also_by_the_owner() {
         "UPDATE audit_log SET what = 'run_begun' WHERE false",
         "TRUNCATE audit_log",
         "BEGIN; SET LOCAL campaign_sync.audit_prune = 'on'; DELETE FROM audit_log",
+        "BEGIN; SET LOCAL campaign_sync.audit_prune = 'on'; DELETE FROM audit_log WHERE at < now() - interval '1 day'",
         "BEGIN; SET LOCAL campaign_sync.audit_prune = 'on'; UPDATE audit_log SET what = 'run_begun'",
     ] {
         let error = database.sql.batch_execute(slip).await.unwrap_err();
