@@ -1,11 +1,7 @@
 CREATE TABLE audit_log (
-    id            bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id            uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
     at            timestamptz NOT NULL DEFAULT clock_timestamp(),
-    what          text        NOT NULL
-        CONSTRAINT audited_what CHECK (what IN (
-            'run_begun', 'run_resumed', 'replay_begun', 'run_ended', 'batch_committed', 'letters_discarded',
-            'account_paused', 'account_resumed', 'run_requested', 'replay_requested', 'configuration_loaded',
-            'configuration_reloaded', 'migration_applied', 'audit_pruned')),
+    what          text        NOT NULL,
     account_id    text,
     run_id        uuid,
     database_user text        NOT NULL DEFAULT session_user,
@@ -14,37 +10,38 @@ CREATE TABLE audit_log (
     details       jsonb       NOT NULL DEFAULT '{}'
 );
 
-CREATE INDEX audit_log_at ON audit_log (at);
+-- The order of the log, and each filter in that order. Batches are most of the rows: they have no part in the index of the kinds,
+-- and one of their own for the pruning, because they are kept for less long than the rows between them.
+CREATE INDEX audit_log_at ON audit_log (at, id);
+CREATE INDEX audit_log_account ON audit_log (account_id, at, id) WHERE account_id IS NOT NULL;
+CREATE INDEX audit_log_run ON audit_log (run_id, at, id) WHERE run_id IS NOT NULL;
+CREATE INDEX audit_log_what ON audit_log (what, at, id) WHERE what <> 'batch_committed';
+CREATE INDEX audit_log_batches ON audit_log (at) WHERE what = 'batch_committed';
 
 COMMENT ON TABLE audit_log IS
-'What was done to the other tables, by whom and when, each row in the transaction of what it records. Rows are added and never changed; campaign-sync audit prune deletes what is older than the retention.';
-COMMENT ON COLUMN audit_log.id IS 'Later rows have higher numbers; a number that is left out is of a transaction that was rolled back.';
-COMMENT ON COLUMN audit_log.at IS 'When the row was written, whatever the writer said.';
+'What was done to the other tables, by whom and when, each row in the transaction of what it records; what is asked for over HTTP and what configuration is loaded is recorded before it happens. Rows are added and never changed; campaign-sync audit prune deletes what is older than the retention.';
+COMMENT ON COLUMN audit_log.id IS 'Made by the server, at random, so that rows can be copied to where others are; at says their order.';
+COMMENT ON COLUMN audit_log.at IS 'When the row was written, by the server''s clock: the program may not name it.';
 COMMENT ON COLUMN audit_log.what IS
-'run_begun, run_resumed, replay_begun, run_ended, batch_committed (one row a transaction), letters_discarded, account_paused, account_resumed, run_requested and replay_requested (over HTTP), configuration_loaded, configuration_reloaded, migration_applied or audit_pruned.';
-COMMENT ON COLUMN audit_log.account_id IS 'The account that it is about; null where that is none, or several, which the accounts of the details name.';
-COMMENT ON COLUMN audit_log.run_id IS 'The run that it is about (sync_runs.id); null where that is none, or several, which the runs of the details name.';
-COMMENT ON COLUMN audit_log.database_user IS 'Who logged in to the database, whatever the writer said.';
+'run_begun, run_resumed, replay_begun, run_ended, batch_committed (one row a transaction), letters_forgotten, letters_discarded (one row an account), account_paused, account_resumed, run_requested and replay_requested (over HTTP), configuration_loaded, configuration_reloaded, migration_applied or audit_pruned.';
+COMMENT ON COLUMN audit_log.account_id IS 'The account that it is about; null where that is none, or several.';
+COMMENT ON COLUMN audit_log.run_id IS 'The run that it is about (sync_runs.id); null where that is none, or several.';
+COMMENT ON COLUMN audit_log.database_user IS 'Who logged in to the database: the program may not name it.';
 COMMENT ON COLUMN audit_log.who IS
 'Who did it, in the program''s own words: command, process, os_user and host; operator is the address that a request over HTTP came from.';
 COMMENT ON COLUMN audit_log.details IS 'Counts, filters and the like, each kind of row its own.';
 
--- Whoever may insert could else write another time and another user.
-CREATE FUNCTION audit_log_stamp() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    NEW.at := clock_timestamp();
-    NEW.database_user := session_user;
-    RETURN NEW;
-END
-$$;
-COMMENT ON FUNCTION audit_log_stamp() IS 'Time and user of a row of audit_log are the server''s word.';
+ALTER TABLE sync_runs ADD COLUMN batches bigint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN sync_runs.batches IS
+'Transactions that stored something of the run that it did not have yet. 0 for what ended before this was counted.';
 
 -- The role of the program lacks the rights. This is for who has them, so that nothing goes by a slip: a row can go only in a
--- transaction that says so, and after 30 days at the earliest, so that no one can clear away what was just done.
+-- transaction that says so, and after 30 days at the earliest. They are counted in hours, because a day of an interval can be
+-- one of 23 or 25.
 CREATE FUNCTION audit_log_keep() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        IF current_setting('campaign_sync.audit_prune', true) = 'on' AND OLD.at < now() - interval '30 days' THEN
+        IF current_setting('campaign_sync.audit_prune', true) = 'on' AND OLD.at < now() - interval '720 hours' THEN
             RETURN OLD;
         END IF;
     END IF;
@@ -56,15 +53,15 @@ $$;
 COMMENT ON FUNCTION audit_log_keep() IS
 'Refuses to change audit_log, but for a deletion of what is older than 30 days with campaign_sync.audit_prune = on.';
 
-CREATE TRIGGER stamp BEFORE INSERT ON audit_log FOR EACH ROW EXECUTE FUNCTION audit_log_stamp();
 CREATE TRIGGER keep_rows BEFORE DELETE ON audit_log FOR EACH ROW EXECUTE FUNCTION audit_log_keep();
 CREATE TRIGGER keep BEFORE UPDATE OR TRUNCATE ON audit_log FOR EACH STATEMENT EXECUTE FUNCTION audit_log_keep();
 
--- In the transaction of the migration, this one included: its row of the history is written after it.
-CREATE FUNCTION audit_migration() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+-- In the transaction of the migration, this one included: its row of the history is written after it. The schema is that of the
+-- history, whatever it is called by then.
+CREATE FUNCTION audit_migration() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO audit_log (what, details)
-    VALUES ('migration_applied', jsonb_build_object('version', NEW.version, 'name', NEW.name));
+    EXECUTE format('INSERT INTO %I.audit_log (what, details) VALUES ($1, $2)', TG_TABLE_SCHEMA)
+    USING 'migration_applied', jsonb_build_object('version', NEW.version, 'name', NEW.name);
     RETURN NULL;
 END
 $$;

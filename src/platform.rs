@@ -91,6 +91,8 @@ pub struct HttpPlatform {
     email: String,
     password: RotatingSecret,
     credentials: RefCell<Credentials>,
+    /// A login that fails may repeat the token of the one before.
+    newest_token: RefCell<Option<SecretString>>,
     request_timeout: Duration,
 }
 
@@ -122,6 +124,7 @@ impl HttpPlatform {
             credentials: RefCell::new(Credentials::new(&email, password.newest())),
             email,
             password,
+            newest_token: RefCell::default(),
             request_timeout,
         })
     }
@@ -138,7 +141,8 @@ impl HttpPlatform {
             Authorization::Basic => ("Basic", basic),
             Authorization::Bearer(token) => ("Bearer", &token.secret),
         };
-        let secrets = scrub::Secrets::new([password, basic, secret]);
+        let newest_token = self.newest_token.borrow();
+        let secrets = scrub::Secrets::new([password, basic, secret].into_iter().chain(newest_token.as_ref()));
         let authorization = Zeroizing::new(format!("{scheme} {}", secret.expose_secret()));
         let timeout = self.request_timeout;
         let exchange = Exchange::new(&self.connections.0, method, target, &authorization, secrets, timeout)?;
@@ -170,10 +174,13 @@ impl Platform for HttpPlatform {
     }
 
     async fn login(&self, permit: Permit) -> Result<Login, PlatformError> {
-        self.exchange(Method::POST, &self.endpoints.login(), Authorization::Basic)?
+        let login = self
+            .exchange(Method::POST, &self.endpoints.login(), Authorization::Basic)?
             .confidential()
-            .send(permit, Vec::new(), MAX_ANSWER_BYTES, wire::login)
-            .await
+            .send(permit, Vec::new(), MAX_ANSWER_BYTES, |body, _| wire::login(body))
+            .await?;
+        self.newest_token.replace(Some(login.token.clone()));
+        Ok(login)
     }
 
     async fn list(
@@ -207,7 +214,7 @@ impl Platform for HttpPlatform {
             .exchange(Method::POST, &target, Authorization::Bearer(token))?
             .header("idempotency-key", key.as_str())
             .header("content-type", "application/json")
-            .send(permit, wire::sync_request(&campaign.id), MAX_ANSWER_BYTES, |body| {
+            .send(permit, wire::sync_request(&campaign.id), MAX_ANSWER_BYTES, |body, _| {
                 wire::synced_at(body, &campaign.id)
             })
             .await?;

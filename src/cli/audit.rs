@@ -26,15 +26,15 @@ pub enum AuditCommand {
 /// Flags of `audit`.
 #[derive(Args, Default)]
 pub struct AuditListArgs {
-    /// Only what is about this account
+    /// Only what is about this account alone, which a batch of several is not
     #[arg(long, value_name = "ID")]
     pub account: Option<String>,
-    /// Only what is about this run
+    /// Only what is about this run alone; the row of its end counts its batches
     #[arg(long, value_name = "ID")]
     pub run: Option<String>,
-    /// Only this: run_begun, run_resumed, replay_begun, run_ended, batch_committed, letters_discarded, account_paused,
-    /// account_resumed, run_requested, replay_requested, configuration_loaded, configuration_reloaded, migration_applied or
-    /// audit_pruned; repeatable
+    /// Only this: run_begun, run_resumed, replay_begun, run_ended, batch_committed, letters_forgotten, letters_discarded,
+    /// account_paused, account_resumed, run_requested, replay_requested, configuration_loaded, configuration_reloaded,
+    /// migration_applied or audit_pruned; repeatable
     #[arg(long, value_name = "WHAT")]
     pub what: Vec<String>,
     /// Only from then on: a time such as 2026-11-26T08:00:00Z, or how long ago, such as 12h or 7d

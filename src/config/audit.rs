@@ -88,10 +88,8 @@ fn run(text: &str) -> Result<Uuid, Refusal> {
     text.parse().map_err(|_| Refusal::new("the id of a run, as `campaign-sync runs` shows it"))
 }
 
-/// Rows are numbered from 1.
-fn row(text: &str) -> Result<i64, Refusal> {
-    let id = number::digits(text).filter(|id| *id > 0);
-    id.ok_or_else(|| Refusal::new("the id of a row, as `campaign-sync audit` shows it"))
+fn row(text: &str) -> Result<Uuid, Refusal> {
+    text.parse().map_err(|_| Refusal::new("the id of a row, as `campaign-sync audit` shows it"))
 }
 
 /// A time with its zone, or how long ago.

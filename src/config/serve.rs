@@ -76,12 +76,18 @@ impl ServeConfig {
 }
 
 impl ServeConfig {
-    /// Another one where a setting of an account is another, or the accounts are; the same in every process of this version. No
+    /// Another one where a setting of an account is another, or the accounts are, or where it listens, whom it believes, how much it
+    /// sends at once, where the rows are, or whether there are operators; the same in every process of this version. No
     /// secret goes into it, so none can be guessed from it, and a new password does not change it.
     pub fn fingerprint(&self) -> String {
+        let url = self.database.url.as_ref();
+        let database = url.map(|url| (url.to_string(), url.described_encryption()));
+        let listener = (self.listener.address, self.listener.tls.is_some());
+        let of_service =
+            (listener, &self.authorities, self.max_in_flight, database, self.api_token.is_some());
         // Debug shows every value but the secrets.
-        let accounts = format!("{:?}", self.accounts);
-        Uuid::new_v5(&Uuid::nil(), accounts.as_bytes()).to_string()
+        let settings = format!("{:?} {of_service:?}", self.accounts);
+        Uuid::new_v5(&Uuid::nil(), settings.as_bytes()).to_string()
     }
 }
 

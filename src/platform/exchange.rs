@@ -65,13 +65,13 @@ impl Exchange {
         self
     }
 
-    /// Sends the request and reads its answer with `parse`.
+    /// Sends the request and reads its answer with `parse`, which knows what it must not repeat.
     pub(super) async fn send<T>(
         self,
         permit: Permit,
         body: Vec<u8>,
         limit: usize,
-        parse: impl FnOnce(&[u8]) -> Result<T, String>,
+        parse: impl FnOnce(&[u8], &Secrets) -> Result<T, String>,
     ) -> Result<T, PlatformError> {
         let what = self.what.clone();
         let started = Instant::now();
@@ -89,7 +89,7 @@ impl Exchange {
         mut permit: Permit,
         body: Vec<u8>,
         limit: usize,
-        parse: impl FnOnce(&[u8]) -> Result<T, String>,
+        parse: impl FnOnce(&[u8], &Secrets) -> Result<T, String>,
     ) -> Result<T, PlatformError> {
         let Self { request, what, secrets, timeout, confidential } = self;
         let transient = |class, message| Err(PlatformError::Transient { class, message });
@@ -143,7 +143,7 @@ impl Exchange {
                 return late();
             }
         };
-        match parse(&body) {
+        match parse(&body, &secrets) {
             Ok(parsed) => {
                 permit.answered(Answer::Succeeded);
                 Ok(parsed)

@@ -25,7 +25,7 @@ pub fn login(body: &[u8]) -> Result<Login, String> {
 
 /// A page of the listing.
 pub fn page(body: &[u8]) -> Result<Page, String> {
-    wire::page(body)
+    wire::page(body, &hiding(&[]))
 }
 
 /// The answer to the sync of `wanted`.

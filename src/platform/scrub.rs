@@ -13,7 +13,8 @@ const HIDDEN: &str = "[secret]";
 pub(super) struct Secrets(Vec<SecretString>);
 
 impl Secrets {
-    /// Each is hidden as it is and however JSON spells it: platforms write `/` as `\/`, and `é` as `\u00e9`.
+    /// Each is hidden as it is and however JSON, a URL or HTML spells it: platforms write `/` as `\/` or `%2F`, `é` as `\u00e9`
+    /// and `"` as `&quot;`.
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
         let is_some = |secret: &&SecretString| !secret.expose_secret().is_empty();
         let mut secrets: Vec<_> = secrets.into_iter().filter(is_some).cloned().collect();
@@ -53,13 +54,64 @@ fn is_cut_off(rest: &str, secret: &str) -> bool {
     rest.len() >= TELLING && rest.len() < secret.len() && secret.starts_with(rest)
 }
 
-/// What follows the secret that the text begins with, as it is or as JSON spells it.
+/// What follows the secret that the text begins with, as it is or as JSON, HTML or a URL spells it.
 fn after<'a>(text: &'a str, secret: &str) -> Option<&'a str> {
-    text.strip_prefix(secret).or_else(|| {
-        secret.chars().try_fold(text, |rest, wanted| {
-            unescaped(rest).and_then(|(char, rest)| (char == wanted).then_some(rest))
-        })
-    })
+    text.strip_prefix(secret)
+        .or_else(|| after_spelled(text, secret, unescaped))
+        .or_else(|| after_spelled(text, secret, of_html))
+        .or_else(|| after_in_url(text, secret))
+}
+
+/// The same of a spelling whose next character can be read.
+fn after_spelled<'a>(text: &'a str, secret: &str, read: fn(&str) -> Option<(char, &str)>) -> Option<&'a str> {
+    secret
+        .chars()
+        .try_fold(text, |rest, wanted| read(rest).and_then(|(char, rest)| (char == wanted).then_some(rest)))
+}
+
+/// The same of a URL or a form, which spells bytes.
+fn after_in_url<'a>(text: &'a str, secret: &str) -> Option<&'a str> {
+    let rest = secret.bytes().try_fold(text.as_bytes(), |rest, wanted| {
+        let (byte, rest) = match rest {
+            [b'%', high, low, rest @ ..] => {
+                let digits = [*high, *low];
+                (u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?, rest)
+            }
+            [b'+', rest @ ..] if wanted == b' ' => (b' ', rest),
+            [byte, rest @ ..] => (*byte, rest),
+            [] => return None,
+        };
+        (byte == wanted).then_some(rest)
+    })?;
+    text.get(text.len() - rest.len()..)
+}
+
+/// The first character of a text of HTML, and the rest.
+fn of_html(text: &str) -> Option<(char, &str)> {
+    let first = text.chars().next()?;
+    let rest = &text[first.len_utf8()..];
+    let entity = || {
+        // The longest that means a character is `&#x10ffff;`.
+        let (end, _) = rest.char_indices().take(9).find(|(_, char)| *char == ';')?;
+        let char = match &rest[..end] {
+            "amp" => '&',
+            "quot" => '"',
+            "apos" => '\'',
+            "lt" => '<',
+            "gt" => '>',
+            number => {
+                let number = number.strip_prefix('#')?;
+                let code = match number.strip_prefix(['x', 'X']) {
+                    Some(digits) => u32::from_str_radix(digits, 16),
+                    None => number.parse(),
+                };
+                char::from_u32(code.ok()?)?
+            }
+        };
+        Some((char, &rest[end + 1..]))
+    };
+    let entity = if first == '&' { entity() } else { None };
+    Some(entity.unwrap_or((first, rest)))
 }
 
 /// The first character of what stands within a JSON string, and the rest.
@@ -141,6 +193,26 @@ mod tests {
             );
         }
         for other in [r"a\/\u00f", r"a\/\u00f7", r"a/ö\n\ud83e", r"a/ö\n\ud83e\u0041\\", "a\\"] {
+            assert_eq!(secrets.scrub(other), other);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_hidden_in_a_url_and_in_html_too() {
+        let secrets = hiding(["a/ö \"&'<%+"]);
+        for spelling in [
+            "a%2Fö%20%22%26'%3C%25%2B",
+            "a%2f%c3%b6+%22%26%27%3c%25%2b",
+            "%61%2F%C3%B6+%22%26%27%3C%25%2B",
+            "a/ö &quot;&amp;&apos;&lt;%+",
+            "a&#47;&#xF6; &quot;&amp;&#39;&lt;%+",
+            "&#x61;&#x2f;&#246;&#32;&#34;&#38;&#x27;&#60;&#37;&#43;",
+        ] {
+            assert_eq!(secrets.scrub(&format!("<a href='{spelling}'>")), "<a href='[secret]'>");
+        }
+        for other in
+            ["a%2Fö%20%22%26'%3C%25%2", "a%2F%C3", "a%2F%C3%B7", "a/ö &quot", "a&#47;&#x;", "%", "&", "&;"]
+        {
             assert_eq!(secrets.scrub(other), other);
         }
     }

@@ -11,6 +11,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::scrub::Secrets;
+
 pub(super) use value::MAX_ID_BYTES;
 
 /// The life of a token whose answer names none: what OAuth 2 servers mean by silence.
@@ -58,8 +60,9 @@ fn token_life(json: &str) -> Option<Duration> {
     (seconds > 0.0).then(|| Duration::from_secs_f64(clamped))
 }
 
-/// One page of the listing. An entry that is no campaign spoils itself, not the page.
-pub(super) fn page(body: &[u8]) -> Result<Page, String> {
+/// One page of the listing. An entry that is no campaign spoils itself, not the page; what is said of it holds none of the
+/// secrets, while its payload is the platform's own data and stays as it is.
+pub(super) fn page(body: &[u8], secrets: &Secrets) -> Result<Page, String> {
     #[derive(Deserialize)]
     struct Body<'a> {
         #[serde(borrow)]
@@ -78,7 +81,7 @@ pub(super) fn page(body: &[u8]) -> Result<Page, String> {
     let pagination: Pagination =
         object(pagination.get()).map_err(|error| format!("`pagination`: {error}"))?;
     Ok(Page {
-        entries: data.into_iter().map(entry::listed).collect(),
+        entries: data.into_iter().map(|entry| entry::listed(entry, secrets)).collect(),
         has_more: pagination.has_more,
         total: pagination.total,
     })

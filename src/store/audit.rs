@@ -1,6 +1,7 @@
 //! The audit log: what was done, by whom, in the transaction of what it records. Most rows are written by the statements
 //! that do it (`begin.rs`, `commit.rs`, `finish.rs`, `dead_letters.rs`, `pauses.rs`, and a trigger for migrations); here is
-//! what has no statement of its own, and how the log is read.
+//! what has no statement of its own and is recorded before it happens, and how the log is read. Promises that a filter reads
+//! what it shows, and not the whole table.
 
 use std::time::SystemTime;
 
@@ -8,13 +9,13 @@ use actors::model::{AccountId, LetterFilter};
 use actors::ports::StoreError;
 use serde_json::{Value, json};
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::session::Session;
 use super::{Failure, PgStore, storable, who};
 
-/// What can be recorded. The column's constraint has the same names.
+/// What can be recorded. This is the list: the column takes any text, so that a new kind needs no migration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audited {
     /// A run was opened.
@@ -27,7 +28,9 @@ pub enum Audited {
     RunEnded,
     /// A transaction stored campaigns and dead letters.
     BatchCommitted,
-    /// Dead letters were deleted.
+    /// A run has deleted the dead letters of entries without an id, because the listing shows them no more.
+    LettersForgotten,
+    /// Dead letters of an account were deleted.
     LettersDiscarded,
     /// An operator has paused an account.
     AccountPaused,
@@ -49,12 +52,13 @@ pub enum Audited {
 
 impl Audited {
     /// All of them, in the order of a run's life.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::RunBegun,
         Self::RunResumed,
         Self::ReplayBegun,
         Self::RunEnded,
         Self::BatchCommitted,
+        Self::LettersForgotten,
         Self::LettersDiscarded,
         Self::AccountPaused,
         Self::AccountResumed,
@@ -74,6 +78,7 @@ impl Audited {
             Self::ReplayBegun => "replay_begun",
             Self::RunEnded => "run_ended",
             Self::BatchCommitted => "batch_committed",
+            Self::LettersForgotten => "letters_forgotten",
             Self::LettersDiscarded => "letters_discarded",
             Self::AccountPaused => "account_paused",
             Self::AccountResumed => "account_resumed",
@@ -90,9 +95,9 @@ impl Audited {
 /// Which rows. What is none, or empty, leaves nothing out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFilter {
-    /// About this account, alone or among others.
+    /// About this account alone.
     pub account: Option<AccountId>,
-    /// About this run, alone or among others.
+    /// About this run alone.
     pub run: Option<Uuid>,
     /// Of these kinds.
     pub what: Vec<Audited>,
@@ -101,19 +106,19 @@ pub struct AuditFilter {
     /// Before then.
     pub until: Option<SystemTime>,
     /// Older than the row of this id.
-    pub before: Option<i64>,
+    pub before: Option<Uuid>,
 }
 
 /// A row of `audit_log`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRow {
-    /// Higher than that of the rows before it.
-    pub id: i64,
+    /// What [`AuditFilter::before`] takes; at random.
+    pub id: Uuid,
     /// When it was written.
     pub at: SystemTime,
     /// The name of its [`Audited`].
     pub what: String,
-    /// None: about none, or about those that the details name.
+    /// None: about none, or about several.
     pub account: Option<String>,
     /// Likewise.
     pub run: Option<Uuid>,
@@ -125,14 +130,15 @@ pub struct AuditRow {
     pub details: Value,
 }
 
+/// Planned for its values each time, so that what is not asked for is not in the plan, and the rest is bounds of an index.
 const LIST: &str = "\
 SELECT id, at, what, account_id, run_id, database_user, who::text, details::text FROM audit_log
-WHERE ($1::text IS NULL OR account_id = $1 OR details -> 'accounts' ? $1)
-  AND ($2::uuid IS NULL OR run_id = $2 OR details -> 'runs' ? $2::text)
-  AND (cardinality($3::text[]) = 0 OR what = ANY ($3))
-  AND ($4::timestamptz IS NULL OR at >= $4) AND ($5::timestamptz IS NULL OR at < $5)
-  AND ($6::bigint IS NULL OR id < $6)
-ORDER BY id DESC LIMIT $7";
+WHERE ($1 IS NULL OR account_id = $1)
+  AND ($2 IS NULL OR run_id = $2)
+  AND (cardinality($3) = 0 OR what = ANY ($3))
+  AND ($4 IS NULL OR at >= $4) AND ($5 IS NULL OR at < $5)
+  AND ($6 IS NULL OR (at, id) < (SELECT known.at, known.id FROM audit_log known WHERE known.id = $6))
+ORDER BY at DESC, id DESC LIMIT $7";
 
 const RECORD: &str = "\
 INSERT INTO audit_log (what, account_id, who, details) VALUES ($1, $2, $3::text::jsonb, $4::text::jsonb)";
@@ -196,18 +202,17 @@ pub(super) fn filter(account: Option<&str>, letters: &LetterFilter) -> Value {
 }
 
 async fn list(session: &mut Session, filter: &AuditFilter, limit: u32) -> Result<Vec<AuditRow>, Failure> {
-    let statement = session.prepared(LIST).await?;
     let what: Vec<_> = filter.what.iter().map(|what| what.as_str()).collect();
-    let parameters: [&(dyn ToSql + Sync); 7] = [
-        &filter.account.as_ref().map(AccountId::as_str),
-        &filter.run,
-        &what,
-        &filter.since.map(storable::clamped),
-        &filter.until.map(storable::clamped),
-        &filter.before,
-        &i64::from(limit),
+    let parameters: [(&(dyn ToSql + Sync), Type); 7] = [
+        (&filter.account.as_ref().map(AccountId::as_str), Type::TEXT),
+        (&filter.run, Type::UUID),
+        (&what, Type::TEXT_ARRAY),
+        (&filter.since.map(storable::clamped), Type::TIMESTAMPTZ),
+        (&filter.until.map(storable::clamped), Type::TIMESTAMPTZ),
+        (&filter.before, Type::UUID),
+        (&i64::from(limit), Type::INT8),
     ];
-    Ok(session.client.query(&statement, &parameters).await?.iter().map(row).collect())
+    Ok(session.client.query_typed(LIST, &parameters).await?.iter().map(row).collect())
 }
 
 fn row(row: &Row) -> AuditRow {

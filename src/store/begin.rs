@@ -36,11 +36,12 @@ WITH unfinished AS (
 ), closed AS (
     UPDATE sync_runs SET status = 'interrupted', finished_at = progressed_at
     WHERE account_id = $1 AND status = 'running' AND id NOT IN (SELECT id FROM unfinished)
-    RETURNING id, status, stored, dead_lettered
+    RETURNING id, status, stored, dead_lettered, batches
 ), audited AS (
     INSERT INTO audit_log (what, account_id, run_id, details)
     SELECT 'run_ended', $1, id,
-           jsonb_build_object('status', status, 'stored', stored, 'dead_lettered', dead_lettered, 'found_unfinished', true)
+           jsonb_build_object('status', status, 'stored', stored, 'dead_lettered', dead_lettered, 'batches', batches,
+                              'found_unfinished', true)
     FROM closed
     UNION ALL
     SELECT CASE WHEN u.id IS NOT NULL THEN 'run_resumed' WHEN $4 = 'replay' THEN 'replay_begun' ELSE 'run_begun' END,

@@ -15,17 +15,16 @@ use super::ownership::{self, fence};
 use super::session::Session;
 use super::{Failure, count, storable};
 
-/// One row of the audit log for the transaction, in the statement that stores most of it, so that it costs no round trip. What
-/// it is about stands in its columns where that is one run, else in its details. Nothing where all counts are null.
+/// One row of the audit log for the transaction, in the statement that stores most of it, so that it costs no round trip. It names
+/// its account and run where that is one, and counts them where they are several: there are up to five such rows a second, and
+/// the row of each run's end says what it has stored. Nothing where all counts are null.
 macro_rules! audited {
     () => {
         "audited AS (
     INSERT INTO audit_log (what, account_id, run_id, details)
     SELECT 'batch_committed', CASE WHEN count(*) = 1 THEN min(account_id) END,
            CASE WHEN count(*) = 1 THEN min(run_id::text)::uuid END,
-           jsonb_build_object('campaigns', sum(campaigns), 'dead_letters', sum(letters))
-           || CASE WHEN count(*) = 1 THEN '{}'
-                   ELSE jsonb_build_object('accounts', jsonb_agg(account_id), 'runs', jsonb_agg(run_id)) END
+           jsonb_build_object('runs', count(*), 'campaigns', sum(campaigns), 'dead_letters', sum(letters))
     FROM runs WHERE campaigns + letters > 0 HAVING count(*) > 0
 )"
     };
@@ -33,7 +32,8 @@ macro_rules! audited {
 
 /// All parts of a statement see the tables as they were before it, so `compared` sees what was stored before.
 /// A campaign counts for the run, and gets its number there, when the run had not stored it yet; a repeated batch
-/// therefore counts nothing. Of a run that has no row any more nothing is stored.
+/// therefore counts nothing. Of a run that has no row any more nothing is stored. A run's batch is counted by the first of the
+/// transaction's statements that has something new of it: the second finds `progressed_at` at this transaction's time.
 /// The `GREATEST` keeps a campaign's history in order also where the server's clock is set back.
 const STORE: &str = concat!(
     "\
@@ -94,6 +94,7 @@ WITH runs AS (
 UPDATE sync_runs r SET
     stored = r.stored + new_in_run,
     progressed_at = CASE WHEN new_in_run > 0 THEN now() ELSE progressed_at END,
+    batches = batches + CASE WHEN new_in_run > 0 THEN 1 ELSE 0 END,
     dead_lettered = dead_lettered - (SELECT count(*) FROM healed h WHERE h.run_id = r.id)
 FROM counted WHERE r.id = counted.run_id
 RETURNING r.id"
@@ -136,7 +137,8 @@ WITH runs AS (
     "
 UPDATE sync_runs r SET
     dead_lettered = dead_lettered + new_in_run,
-    progressed_at = CASE WHEN new_in_run > 0 THEN now() ELSE progressed_at END
+    progressed_at = CASE WHEN new_in_run > 0 THEN now() ELSE progressed_at END,
+    batches = batches + CASE WHEN new_in_run > 0 AND progressed_at <> now() THEN 1 ELSE 0 END
 FROM counted WHERE r.id = counted.run_id
 RETURNING r.id"
 );

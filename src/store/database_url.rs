@@ -236,9 +236,14 @@ impl DatabaseUrl {
         (newest.config.get_password() != self.config.get_password()).then_some(newest)
     }
 
-    /// Whether it says itself in which schemas to look (`options=-csearch_path=ads`).
+    /// Whether it says itself in which schemas to look (`options=-csearch_path=ads`), in any of the server's spellings.
     pub(super) fn has_search_path(&self) -> bool {
-        self.config.get_options().is_some_and(|options| options.contains("search_path"))
+        self.config.get_options().is_some_and(sets_search_path)
+    }
+
+    /// How connections are encrypted and the server is known, with the names of the files: no secret is in it.
+    pub(crate) fn described_encryption(&self) -> String {
+        format!("{:?}", self.encryption)
     }
 
     fn server(&self) -> String {
@@ -263,6 +268,41 @@ impl PartialEq for DatabaseUrl {
     fn eq(&self, other: &Self) -> bool {
         self.config == other.config && self.encryption == other.encryption
     }
+}
+
+/// Whether `-c NAME=VALUE`, `-cNAME=VALUE` or `--NAME=VALUE` stands among the options. Of a name the case does not count, and `-` is
+/// as good as `_`.
+fn sets_search_path(options: &str) -> bool {
+    let words = option_words(options);
+    let mut words = words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        let setting = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
+            Some("") if word == "-c" => words.next().unwrap_or_default(),
+            Some(setting) => setting,
+            None => continue,
+        };
+        let name = setting.split('=').next().unwrap_or_default();
+        if name.replace('-', "_").eq_ignore_ascii_case("search_path") {
+            return true;
+        }
+    }
+    false
+}
+
+/// As the server splits them: at white space, but for what follows a backslash.
+fn option_words(options: &str) -> Vec<String> {
+    let (mut words, mut word) = (vec![], String::new());
+    let mut characters = options.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => word.extend(characters.next()),
+            space if space.is_ascii_whitespace() => words.push(std::mem::take(&mut word)),
+            other => word.push(other),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// For example: `database "ads" at db.example:5432 as user "sync"`.
@@ -397,6 +437,32 @@ mod tests {
             let error = text.parse::<DatabaseUrl>().expect_err("no database URL");
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_search_path_is_seen_in_each_of_the_servers_spellings_and_nowhere_else() {
+        for (options, has) in [
+            ("-csearch_path=ads", true),
+            ("-c search_path=ads", true),
+            ("--search_path=ads", true),
+            ("--search-path=ads", true),
+            ("-cSEARCH_PATH=ads", true),
+            ("-c Search-Path=ads,public", true),
+            ("-c jit=off -c search_path=ads", true),
+            (r"-csearch_path=ads,\ public", true),
+            ("-c", false),
+            ("", false),
+            ("-c jit=off", false),
+            ("-capplication_name=search_path", false),
+            (r"-capplication_name=a\ -csearch_path=b", false),
+            ("-c application_name=--search_path=b", false),
+            ("-csearch_path_of_mine=b", false),
+        ] {
+            let mut config = Config::new();
+            config.options(options);
+            assert_eq!(DatabaseUrl::from(config).has_search_path(), has, "{options}");
+        }
+        assert!(!parsed("host=db").has_search_path());
     }
 
     #[test]

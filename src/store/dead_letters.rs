@@ -36,21 +36,21 @@ const LIST: &str = concat!(
      ORDER BY last_failed_at DESC, account_id, campaign_id LIMIT $4"
 );
 
-/// The time of the last failure tells a letter from the one that has taken its place since.
+/// The time of the last failure tells a letter from the one that has taken its place since. A row of the audit log for each account,
+/// so that it is found by it, with the first of the campaigns by name.
 const DISCARD: &str = "\
 WITH gone AS (
     DELETE FROM dead_letters d
     USING unnest($1::text[], $2::text[], $3::timestamptz[]) AS shown (account_id, campaign_id, last_failed_at)
     WHERE d.account_id = shown.account_id AND d.campaign_id = shown.campaign_id
       AND d.last_failed_at = shown.last_failed_at
-    RETURNING d.account_id
+    RETURNING d.account_id, d.campaign_id
 ), audited AS (
     INSERT INTO audit_log (what, account_id, details)
-    SELECT 'letters_discarded', CASE WHEN count(DISTINCT account_id) = 1 THEN min(account_id) END,
-           jsonb_build_object('letters', count(*), 'filter', $4::text::jsonb)
-           || CASE WHEN count(DISTINCT account_id) = 1 THEN '{}'
-                   ELSE jsonb_build_object('accounts', jsonb_agg(DISTINCT account_id)) END
-    FROM gone HAVING count(*) > 0
+    SELECT 'letters_discarded', account_id,
+           jsonb_build_object('letters', count(*), 'filter', $4::text::jsonb,
+                              'campaigns', (array_agg(campaign_id ORDER BY campaign_id))[:$5])
+    FROM gone GROUP BY account_id
 )
 SELECT count(*) FROM gone";
 
@@ -70,10 +70,16 @@ const SETTLED: &str = concat!(
 );
 
 const FORGET_NAMELESS: &str = concat!(
-    "DELETE FROM dead_letters d WHERE account_id = $1 AND error_class = 'malformed' AND campaign_id ~ $6 AND ",
+    "WITH gone AS ( \
+        DELETE FROM dead_letters d WHERE account_id = $1 AND error_class = 'malformed' AND campaign_id ~ $6 AND ",
     not_met!(),
     " AND ",
-    meant!()
+    meant!(),
+    " RETURNING d.campaign_id \
+     ), audited AS ( \
+        INSERT INTO audit_log (what, account_id, run_id, details) \
+        SELECT 'letters_forgotten', $1, $4, jsonb_build_object('letters', count(*)) FROM gone HAVING count(*) > 0 \
+     ) SELECT count(*) FROM gone"
 );
 
 const UNTRIED: &str = concat!(
@@ -86,6 +92,9 @@ const UNTRIED: &str = concat!(
 
 /// Untried letters that are named: a person looks the others up.
 const MOST_NAMED: i64 = 5;
+
+/// Campaigns of an account that a row of the audit log names of those discarded: it is kept for long, and counts the others.
+const MOST_RECORDED: i32 = 20;
 
 /// A row of `dead_letters`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +161,8 @@ pub(super) async fn discard(
     let campaigns: Vec<_> = letters.iter().map(|letter| &letter.campaign).collect();
     let failed_at: Vec<_> = letters.iter().map(|letter| letter.last_failed_at).collect();
     let filter = audit::filter(account, filter).to_string();
-    let row = session.client.query_one(&statement, &[&accounts, &campaigns, &failed_at, &filter]).await?;
+    let parameters: [&(dyn ToSql + Sync); 5] = [&accounts, &campaigns, &failed_at, &filter, &MOST_RECORDED];
+    let row = session.client.query_one(&statement, &parameters).await?;
     Ok(row.get::<_, i64>(0).unsigned_abs())
 }
 
@@ -192,9 +202,9 @@ pub(super) async fn forget_nameless(session: &mut Session, run: &Run) -> Result<
         [&run.account.as_str(), &campaigns, &classes, &run.id, &run.epoch, &nameless];
     let transaction = session.client.transaction().await?;
     fence_one(&transaction, &in_line, run).await?;
-    let forgotten = transaction.execute(&forget, &parameters).await?;
+    let forgotten = transaction.query_one(&forget, &parameters).await?.get::<_, i64>(0);
     transaction.commit().await?;
-    Ok(forgotten)
+    Ok(forgotten.unsigned_abs())
 }
 
 /// How many letters a replay was to try and has not met with, and a few of them.

@@ -67,6 +67,8 @@ const NO_TLS: &str = "switch it on there (ssl = on), or set sslmode=disable in t
 /// Of a right that the program needs at work, or of one that only an owner has.
 const NO_RIGHT: &str = "grant the user this right: run deploy/roles.sql again as the owner of the tables \
                         (`campaign-sync check` names all that is missing), or use the owner for what only the owner may";
+/// No campaign's fault, so no batch is halved to find one.
+const AUDITED: &str = "the audit log has a constraint that is not campaign-sync's: remove it";
 const REACHABLE: &str = "check that the server runs and can be reached from here";
 
 fn sentence(database: &DatabaseUrl, doing: &str, cause: impl Display, advice: &str) -> String {
@@ -83,7 +85,10 @@ enum Kind {
 }
 
 fn explain_answer(database: &DatabaseUrl, doing: &str, refusal: &DbError) -> StoreError {
-    let (kind, advice) = classify(refusal.code());
+    let (kind, advice) = match classify(refusal.code()) {
+        (Kind::Refused, _) if refusal.table() == Some("audit_log") => (Kind::Broken, AUDITED),
+        classified => classified,
+    };
     let mut cause = refusal.message().to_owned();
     if let Some(detail) = refusal.detail() {
         cause = format!("{cause} ({detail})");

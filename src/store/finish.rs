@@ -20,10 +20,12 @@ WITH before AS (
         requests = $7, retried = $8, throttled = $9, unauthorized = $10, timed_out = $11,
         duration_seconds = $12, lower_bound_seconds = $13, report = $14::text::jsonb, listing_proven = $15
     WHERE id = $1
-    RETURNING id, account_id, kind, status, listed, distinct_listed, stored, skipped, dead_lettered, requests, throttled
+    RETURNING id, account_id, kind, status, listed, distinct_listed, stored, skipped, dead_lettered, batches, requests,
+              throttled
 ), audited AS (
     INSERT INTO audit_log (what, account_id, run_id, details)
-    SELECT 'run_ended', account_id, id, to_jsonb(ended) - '{id,account_id}'::text[]
+    SELECT 'run_ended', account_id, id,
+           to_jsonb(ended) - '{id,account_id}'::text[] || jsonb_build_object('removed', $16::bigint)
     FROM ended WHERE EXISTS (SELECT FROM before WHERE status = 'running')
 )
 SELECT FROM ended";
@@ -48,6 +50,10 @@ pub(super) async fn finish(session: &mut Session, run: &Run, report: &AccountRep
     let (finish, mark) = (session.prepared(FINISH_RUN).await?, session.prepared(MARK_REMOVED).await?);
     let transaction = session.client.transaction().await?;
     fence_one(&transaction, &in_line, run).await?;
+    let mut removed = 0;
+    if report.listing_proven {
+        removed = transaction.execute(&mark, &[&run.account.as_str(), &run.id]).await?;
+    }
     let updated = transaction
         .query_opt(
             &finish,
@@ -67,15 +73,12 @@ pub(super) async fn finish(session: &mut Session, run: &Run, report: &AccountRep
                 &report.lower_bound.as_secs_f64(),
                 &json.to_string(),
                 &report.listing_proven,
+                &count(removed),
             ],
         )
         .await?;
     if updated.is_none() {
         return Err(Failure::Store(StoreError::Broken(commit::gone(run))));
-    }
-    let mut removed = 0;
-    if report.listing_proven {
-        removed = transaction.execute(&mark, &[&run.account.as_str(), &run.id]).await?;
     }
     transaction.commit().await?;
     if removed > 0 {

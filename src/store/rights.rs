@@ -10,7 +10,7 @@ use super::{Failure, PgStore, error};
 /// Each table with the rights in it; an owner has all of them. That a row is locked takes `UPDATE`.
 const NEEDED: [(&str, &[&str]); 9] = [
     ("account_owners", &["SELECT", "INSERT", "UPDATE"]),
-    ("audit_log", &["SELECT", "INSERT"]),
+    ("audit_log", &["SELECT"]),
     ("campaign_history", &["INSERT"]),
     ("campaigns", &["SELECT", "INSERT", "UPDATE"]),
     ("dead_letters", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
@@ -19,11 +19,16 @@ const NEEDED: [(&str, &[&str]); 9] = [
     ("spent_permits", &["SELECT", "INSERT", "UPDATE"]),
     ("sync_runs", &["SELECT", "INSERT", "UPDATE"]),
 ];
+/// What may be written of a row of the audit log. Its number, time and user are the server's word.
+const AUDITED: [&str; 5] = ["what", "account_id", "run_id", "who", "details"];
 
 const MISSING: &str = "\
 SELECT needed.of || ' on ' || needed.name
-FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS needed (name, of, n)
-WHERE NOT has_table_privilege(to_regclass(needed.name), needed.of) ORDER BY n";
+FROM unnest($1::text[], $2::text[]) AS needed (name, of)
+WHERE NOT has_table_privilege(to_regclass(needed.name), needed.of)
+UNION ALL
+SELECT 'INSERT (' || audited.name || ') on audit_log' FROM unnest($3::text[]) AS audited (name)
+WHERE NOT has_column_privilege(to_regclass('audit_log'), audited.name, 'INSERT') ORDER BY 1";
 
 /// What brings missing rights back.
 pub(super) const ADVICE: &str = "run deploy/roles.sql again as the owner of the tables";
@@ -45,6 +50,6 @@ async fn missing(session: &mut Session) -> Result<Vec<String>, Failure> {
     let needed = NEEDED.iter().flat_map(|(table, rights)| rights.iter().map(move |right| (*table, *right)));
     let (tables, rights): (Vec<&str>, Vec<&str>) = needed.unzip();
     let statement = session.prepared(MISSING).await?;
-    let parameters: [&(dyn ToSql + Sync); 2] = [&tables, &rights];
+    let parameters: [&(dyn ToSql + Sync); 3] = [&tables, &rights, &AUDITED.as_slice()];
     Ok(session.client.query(&statement, &parameters).await?.iter().map(|row| row.get(0)).collect())
 }

@@ -82,7 +82,7 @@ fn a_service_works_with_the_rights_of_the_script() {
     serving.says("the accounts are configured");
     until("the rest has been recorded", || {
         let what: Vec<Value> = database
-            .query("SELECT what, database_user, who ->> 'command' AS command FROM audit_log ORDER BY id");
+            .query("SELECT what, database_user, who ->> 'command' AS command FROM audit_log ORDER BY at, id");
         let told = |what: &str| what.to_owned();
         let kinds: Vec<_> =
             what.iter().skip(1).map(|row| told(row["what"].as_str().expect("text"))).collect();

@@ -18,7 +18,7 @@ const ROLE: &str = "sync's \"own\"";
 /// All that the script grants, as a person would say it.
 const GRANTED: [&str; 9] = [
     "account_owners: INSERT, SELECT, UPDATE",
-    "audit_log: INSERT, SELECT",
+    "audit_log: INSERT (account_id), INSERT (details), INSERT (run_id), INSERT (what), INSERT (who), SELECT",
     "campaign_history: INSERT",
     "campaigns: INSERT, SELECT, UPDATE",
     "dead_letters: DELETE, INSERT, SELECT, UPDATE",
@@ -31,15 +31,19 @@ const GRANTED: [&str; 9] = [
 impl Database {
     /// Runs the script as the owner.
     fn apply_roles(&self, schema: &str) {
+        assert_eq!(self.roles("campaign_sync", ROLE, schema), (true, String::new()));
+    }
+
+    /// Whether the script succeeds as this user for this role, and what it says.
+    fn roles(&self, user: &str, role: &str, schema: &str) -> (bool, String) {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/roles.sql");
         let output = Command::new("psql")
-            .args(["-X", "-q", "-U", "campaign_sync", "-d", "ads", "-f", script, "-h"])
+            .args(["-X", "-q", "-U", user, "-d", "ads", "-f", script, "-h"])
             .arg(self.postgres.socket_directory())
-            .args(["-v", &format!("role={ROLE}"), "-v", &format!("schema={schema}")])
+            .args(["-v", &format!("role={role}"), "-v", &format!("schema={schema}")])
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.is_empty(), "{said}");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
     fn url_of_role(&self, more: &str) -> DatabaseUrl {
@@ -129,18 +133,22 @@ async fn the_role_has_exactly_the_rights_that_are_listed() {
         .await
         .unwrap();
     database.apply_roles("public");
-    let granted = "SELECT table_name || ': ' || string_agg(privilege_type, ', ' ORDER BY privilege_type)
-                   FROM information_schema.table_privileges
-                   WHERE grantee <> 'campaign_sync' AND table_schema NOT IN ('pg_catalog', 'information_schema')
-                   GROUP BY table_name ORDER BY table_name";
+    let granted = "WITH whole AS (
+                       SELECT grantee, table_name, privilege_type FROM information_schema.table_privileges
+                       WHERE grantee <> 'campaign_sync' AND table_schema NOT IN ('pg_catalog', 'information_schema')
+                   ), every AS (
+                       SELECT table_name, privilege_type FROM whole
+                       UNION ALL
+                       SELECT table_name, privilege_type || ' (' || column_name || ')' FROM information_schema.column_privileges c
+                       WHERE grantee <> 'campaign_sync' AND table_schema NOT IN ('pg_catalog', 'information_schema')
+                         AND (grantee, table_name, privilege_type) NOT IN (SELECT grantee, table_name, privilege_type FROM whole)
+                   )
+                   SELECT table_name || ': ' || string_agg(privilege_type, ', ' ORDER BY privilege_type)
+                   FROM every GROUP BY table_name ORDER BY table_name";
     let granted: Vec<String> =
         database.sql.query(granted, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
     assert_eq!(granted, GRANTED);
-    let elsewhere = "SELECT (SELECT count(*) FROM information_schema.role_column_grants c
-                             WHERE grantee LIKE 'sync%' AND NOT EXISTS (
-                                 SELECT FROM information_schema.role_table_grants t
-                                 WHERE (t.grantee, t.table_name, t.privilege_type) = (c.grantee, c.table_name, c.privilege_type)))
-                          + (SELECT count(*) FROM information_schema.role_routine_grants WHERE grantee LIKE 'sync%')
+    let elsewhere = "SELECT (SELECT count(*) FROM information_schema.role_routine_grants WHERE grantee LIKE 'sync%')
                           + (SELECT count(*) FROM information_schema.role_usage_grants WHERE grantee LIKE 'sync%')";
     assert_eq!(database.number(elsewhere).await, 0);
     let is_plain = "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'sync%' AND rolcanlogin
@@ -166,6 +174,9 @@ async fn the_role_has_exactly_the_rights_that_are_listed() {
         "SELECT * FROM theirs",
         "INSERT INTO refinery_schema_history VALUES (99, 'x', 'x', '1')",
         "DELETE FROM refinery_schema_history",
+        "INSERT INTO audit_log (what, at) VALUES ('run_begun', '2001-01-01')",
+        "INSERT INTO audit_log (what, database_user) VALUES ('run_begun', 'nobody')",
+        "INSERT INTO audit_log (what, id) VALUES ('run_begun', gen_random_uuid())",
         "UPDATE audit_log SET what = 'run_begun'",
         "DELETE FROM audit_log",
         "BEGIN; SET LOCAL campaign_sync.audit_prune = 'on'; DELETE FROM audit_log",
@@ -180,7 +191,10 @@ async fn the_role_has_exactly_the_rights_that_are_listed() {
         assert_eq!(error.code().unwrap().code(), "42501", "{beyond}: {error}");
         let _ = role.batch_execute("ROLLBACK").await;
     }
-    let message = broken(database.store_of_role().await.audit_rows_older_than(Duration::from_secs(1)).await);
+    role.batch_execute("INSERT INTO audit_log (what) VALUES ('run_begun')").await.unwrap();
+    let written = "SELECT database_user || ' ' || (at > now() - interval '1 hour')::text FROM audit_log ORDER BY at DESC LIMIT 1";
+    assert_eq!(database.text(written).await, format!("{ROLE} true"));
+    let message = broken(database.store_of_role().await.require_may_prune().await);
     assert!(message.contains("may not delete from audit_log; only the owner"), "{message}");
 }
 
@@ -209,7 +223,7 @@ async fn each_right_that_is_taken_away_is_missed_and_named() {
             taken += 1;
         }
     }
-    assert_eq!(taken, 24);
+    assert_eq!(taken, 28);
     assert_eq!(everything(&database.store_of_role().await).await, Ok(()));
 }
 
@@ -226,6 +240,58 @@ async fn a_schema_that_the_role_may_not_use_is_no_schema_without_tables() {
     }
     database.apply_roles("public");
     assert_eq!(everything(&database.store_of_role().await).await, Ok(()));
+}
+
+#[tokio::test]
+async fn an_owner_who_may_not_do_all_of_it_is_told_who_may_and_the_role_never_gets_too_much() {
+    let database = Database::without_tables().await;
+    // As it is in public until PostgreSQL 14; whoever owns the tables owns neither schema nor database.
+    let shared = "CREATE ROLE keeper LOGIN CREATEROLE; GRANT CREATE ON SCHEMA public TO PUBLIC;
+                  CREATE ROLE strong; GRANT CREATE ON SCHEMA public TO strong; CREATE ROLE member LOGIN; GRANT strong TO member";
+    database.sql.batch_execute(shared).await.unwrap();
+    let socket = database.postgres.socket_directory().display();
+    let owner: DatabaseUrl = format!("host='{socket}' user=keeper dbname=ads").parse().unwrap();
+    let owner = PgStore::connect(&owner).await.unwrap();
+    owner.migrate().await.unwrap();
+
+    let apply = || database.roles("keeper", ROLE, "public");
+    let undo = async |change: &str| database.sql.batch_execute(change).await.unwrap();
+    for (told, mended) in [
+        (
+            "may make tables and functions in the schema \"public\"",
+            "REVOKE CREATE ON SCHEMA public FROM PUBLIC; REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+             GRANT USAGE ON SCHEMA public TO keeper",
+        ),
+        (
+            "may not use the schema \"public\"",
+            "GRANT USAGE ON SCHEMA public TO PUBLIC; REVOKE CONNECT ON DATABASE ads FROM PUBLIC;
+             GRANT CONNECT ON DATABASE ads TO keeper",
+        ),
+        ("may not connect to the database \"ads\"", "GRANT CONNECT ON DATABASE ads TO PUBLIC"),
+    ] {
+        let (success, said) = apply();
+        assert!(!success && said.contains(told) && said.contains("\"campaign_sync\" has to act: "), "{said}");
+        undo(mended).await;
+    }
+    let (success, said) = apply();
+    assert!(success, "{said}");
+    assert_eq!(everything(&database.store_of_role().await).await, Ok(()));
+
+    let (success, said) = database.roles("campaign_sync", "member", "public");
+    assert!(!success && said.contains("may make tables and functions"), "{said}");
+    undo("REVOKE CREATE ON SCHEMA public FROM strong; GRANT DELETE ON audit_log TO strong").await;
+    let (success, said) = database.roles("campaign_sync", "member", "public");
+    assert!(!success && said.contains("may change audit_log as a member"), "{said}");
+    undo("REVOKE DELETE ON audit_log FROM strong; GRANT keeper TO strong").await;
+    for (role, told) in [
+        ("member", "is the owner of the tables (\"keeper\") or a member of it"),
+        ("keeper", "is the owner of the tables (\"keeper\") or a member of it"),
+        ("campaign_sync", "is a superuser"),
+    ] {
+        let (success, said) = database.roles("campaign_sync", role, "public");
+        assert!(!success && said.contains(told), "{said}");
+    }
+    assert_eq!(owner.require_rights().await, Ok(()), "nothing was taken from the owner");
 }
 
 #[tokio::test]

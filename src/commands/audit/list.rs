@@ -1,4 +1,5 @@
-//! `audit`: the rows of the audit log, the newest first.
+//! `audit`: the rows of the audit log, the newest first. Their ids are for who pages: in JSON, and of the last row where there
+//! are more.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -52,10 +53,9 @@ fn as_json(row: &AuditRow) -> Value {
 fn table(rows: &[AuditRow]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["id", "at", "what", "account", "run", "who", "details"]);
+    table.set_header(["at", "what", "account", "run", "who", "details"]);
     for row in rows {
         table.add_row([
-            row.id.to_string(),
             time(row.at),
             row.what.clone(),
             printable(row.account.as_deref().unwrap_or_default()),
@@ -106,7 +106,7 @@ mod tests {
 
     fn row(who: Value, details: Value) -> AuditRow {
         AuditRow {
-            id: 1,
+            id: uuid::Uuid::nil(),
             at: SystemTime::UNIX_EPOCH,
             what: "account_paused".to_owned(),
             account: None,

@@ -10,6 +10,8 @@ use crate::database::{self, Database};
 use crate::store::PgStore;
 
 const SECONDS_OF_A_DAY: u64 = 86_400;
+/// For the question. A higher number tells a person no more, and takes longer to count.
+const MOST_COUNTED: u32 = 1_000_000;
 
 /// Deletes it, unless the answer is no.
 pub async fn run(config: AuditPruneConfig) -> anyhow::Result<ExitCode> {
@@ -24,15 +26,22 @@ pub async fn run(config: AuditPruneConfig) -> anyhow::Result<ExitCode> {
 
 async fn prune(store: &PgStore, retention: Duration, yes: bool) -> anyhow::Result<String> {
     let (there, days) = (store.database(), retention.as_secs() / SECONDS_OF_A_DAY);
-    let old = store.audit_rows_older_than(retention).await?;
-    if old == 0 {
-        return Ok(format!("no row of the audit log of {there} is older than {days} days"));
+    let old = format!("older than {days} days, or of a batch and older than 30");
+    let nothing = format!("no row of the audit log of {there} is {old}");
+    store.require_may_prune().await?;
+    if !yes {
+        let rows = match store.audit_rows_to_prune(retention, MOST_COUNTED + 1).await? {
+            0 => return Ok(nothing),
+            rows if rows > u64::from(MOST_COUNTED) => format!("more than {MOST_COUNTED}"),
+            rows => rows.to_string(),
+        };
+        let question = format!("delete the {rows} rows of the audit log of {there} that are {old}? [y/N] ");
+        if !is_confirmed(&question).await? {
+            return Ok("nothing was deleted".to_owned());
+        }
     }
-    let question =
-        format!("delete the {old} rows of the audit log of {there} that are older than {days} days? [y/N] ");
-    if !yes && !is_confirmed(&question).await? {
-        return Ok("nothing was deleted".to_owned());
-    }
-    let pruned = store.prune_audit(retention).await?;
-    Ok(format!("{pruned} rows of the audit log deleted"))
+    Ok(match store.prune_audit(retention).await? {
+        0 => nothing,
+        pruned => format!("{pruned} rows of the audit log deleted"),
+    })
 }

@@ -139,4 +139,26 @@ fn what_is_recorded_of_a_configuration_tells_its_settings_apart_and_no_secrets()
     let login = "api_url = 'https://ads.example.com'\nemail = 'a@example.com'\npassword = { env = 'P' }\n";
     let with_password = |password| serve_bare(&file(login), "", &[("P", password)]).unwrap().fingerprint();
     assert_eq!(with_password("one"), with_password("two"));
+
+    let with = |settings: &str, url: &str, token: &str| {
+        let settings = format!("{settings}database_url = {{ env = 'URL' }}\n{}", file(""));
+        serve(&settings, "", &[("URL", url), ("TOKEN", token)]).unwrap().fingerprint()
+    };
+    let (token, url) = ("api_token = { env = 'TOKEN' }\n", "host=db password=one");
+    let of_service = [
+        plain,
+        with("", url, ""),
+        with("listen = '127.0.0.1:1'\n", url, ""),
+        with("max_in_flight = 3\n", url, ""),
+        with("ca_file = 'ca.pem'\n", url, ""),
+        with(token, url, "0123456789abcdef"),
+        with("", "host=other password=one", ""),
+        with("", "host=db password=one sslmode=require", ""),
+        with("", "host=db password=one user=owner", ""),
+    ];
+    assert_eq!(of_service.iter().collect::<std::collections::HashSet<_>>().len(), of_service.len());
+    assert_eq!(
+        with(token, url, "0123456789abcdef"),
+        with(token, "host=db password=two", "another-of-sixteen")
+    );
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{object, value};
-use crate::platform::scrub::snippet;
+use crate::platform::scrub::Secrets;
 
 /// The fields as raw JSON: each is looked at on its own, so that the message names the one that is wrong.
 #[derive(Deserialize)]
@@ -31,16 +31,16 @@ struct Fields<'a> {
 }
 
 /// Any JSON value becomes an entry; none is lost.
-pub(super) fn listed(json: &RawValue) -> Listed {
+pub(super) fn listed(json: &RawValue, secrets: &Secrets) -> Listed {
     let payload = json.get();
     let fields = match object::<Fields<'_>>(payload) {
         Ok(fields) => fields,
-        Err(error) => return malformed(None, &error.to_string(), payload),
+        Err(error) => return malformed(None, &error.to_string(), payload, secrets),
     };
     let id = value::id("id", fields.id);
     match id.clone().and_then(|id| campaign(id, &fields, payload)) {
         Ok(campaign) => Listed::Campaign(Arc::new(campaign)),
-        Err(message) => malformed(id.ok(), &message, payload),
+        Err(message) => malformed(id.ok(), &message, payload, secrets),
     }
 }
 
@@ -58,7 +58,7 @@ fn campaign(id: CampaignId, fields: &Fields<'_>, payload: &str) -> Result<Campai
     })
 }
 
-fn malformed(id: Option<CampaignId>, message: &str, payload: &str) -> Listed {
+fn malformed(id: Option<CampaignId>, message: &str, payload: &str, secrets: &Secrets) -> Listed {
     let id = id.unwrap_or_else(|| CampaignId::of_payload(payload));
-    Listed::Malformed { id, message: snippet(message), payload: payload.into() }
+    Listed::Malformed { id, message: secrets.scrub(message), payload: payload.into() }
 }

@@ -10,6 +10,11 @@ use super::*;
 
 const CAMPAIGN: &str = r#"{"id":"c-1","name":"Spring","status":"active","budget":1234.50,"impressions":10,"clicks":2,"conversions":1,"created_at":"2024-01-02T03:04:05Z"}"#;
 
+/// Where nothing is secret.
+fn page(body: &[u8]) -> Result<Page, String> {
+    super::page(body, &Secrets::new([]))
+}
+
 fn page_of(entries: &str) -> Page {
     page(
         format!(r#"{{"data":[{entries}],"pagination":{{"page":1,"limit":10,"total":7,"has_more":true}}}}"#)
@@ -86,6 +91,19 @@ fn a_page_without_its_parts_does_not_parse() {
     assert!(page(b"{\"data\":[{\"x\":\"\xff\"}],\"pagination\":{\"has_more\":false}}").is_err());
     let minimal = page(br#"{"data":[],"pagination":{"has_more":false}}"#).unwrap();
     assert_eq!(minimal, Page { entries: vec![], has_more: false, total: None });
+}
+
+#[test]
+fn what_is_said_of_a_malformed_entry_holds_no_secret_not_even_half_of_one() {
+    let token = SecretString::from("s3cr3t-token");
+    for before in [0, 150, 160, 170] {
+        let entry = with("clicks", &format!("\"{}s3cr3t-token\"", "x".repeat(before)));
+        let body = format!(r#"{{"data":[{entry}],"pagination":{{"has_more":false}}}}"#);
+        let page = super::page(body.as_bytes(), &Secrets::new([&token])).unwrap();
+        let Listed::Malformed { message, payload, .. } = &page.entries[0] else { panic!("{entry}") };
+        assert!(message.contains("`clicks` must be") && !message.contains("s3"), "{message}");
+        assert!(payload.contains("s3cr3t-token"), "the platform's own data");
+    }
 }
 
 #[test]

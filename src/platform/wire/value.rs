@@ -5,8 +5,6 @@ use std::time::SystemTime;
 use actors::model::CampaignId;
 use serde_json::value::RawValue;
 
-use crate::platform::scrub::snippet;
-
 /// A longer id fits neither a URL nor an index of the database.
 pub(in crate::platform) const MAX_ID_BYTES: usize = 512;
 
@@ -61,8 +59,9 @@ fn present<'a>(name: &str, field: Field<'a>) -> Result<&'a str, String> {
     field.map(RawValue::get).ok_or_else(|| format!("`{name}` is missing"))
 }
 
+/// With all of the value: who shows it hides secrets in it before it is cut.
 fn wrong(name: &str, json: &str, wanted: &str) -> String {
-    format!("`{name}` must be {wanted}, not {}", snippet(json))
+    format!("`{name}` must be {wanted}, not {json}")
 }
 
 /// Whether all of the text is one JSON number. `serde_json` checks the form without computing a value.
