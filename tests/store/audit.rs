@@ -396,12 +396,12 @@ async fn batches_are_pruned_after_a_month_whatever_the_retention() {
     database.old_rows("run_ended", 7, DAY * 31).await;
     assert_eq!(store.audit_rows_to_prune(DAY * 400, 30_000).await.unwrap(), 12_000);
     // What is kept between them is not read.
-    database.old_rows("run_begun", 50_000, DAY * 100).await;
+    database.old_rows("run_begun", 100_000, DAY * 100).await;
     database.sql.batch_execute("ANALYZE audit_log").await.unwrap();
     drop(store);
     let prune = async |store: &PgStore| store.prune_audit(DAY * 400).await.unwrap();
     let (pruned, rows_read) = database.rows_read(prune).await;
-    assert!(pruned == 12_000 && rows_read < 20_000, "{pruned} pruned, {rows_read} read");
+    assert!(pruned == 12_000 && rows_read < 60_000, "{pruned} pruned, {rows_read} read");
     let kept = "SELECT string_agg(what || ' ' || n, ', ' ORDER BY what) FROM
                 (SELECT what, count(*) AS n FROM audit_log WHERE what IN ('batch_committed', 'run_ended') GROUP BY what) k";
     assert_eq!(database.text(kept).await, "batch_committed 5, run_ended 7");
