@@ -78,7 +78,7 @@ fn answer(path: &str, body: &str, shared: &mut Shared) -> String {
         );
     }
     if path == "/auth/token" {
-        return r#"{"access_token":"t","token_type":"Bearer","expires_in":3600,"issued_at":0}"#.to_owned();
+        return r#"{"access_token":"a-token-of-the-listing","token_type":"Bearer","expires_in":3600,"issued_at":0}"#.to_owned();
     }
     let body: Value = serde_json::from_str(body).expect("a sync request is JSON");
     let id = body["campaign_id"].as_str().expect("it names a campaign");
