@@ -13,6 +13,7 @@ use campaign_sync::platform::{Connections, HttpPlatform, PlatformSettings};
 use flate2::{Compress, Compression, FlushCompress};
 use mock_platform::{EMAIL, Fault, MockPlatform, PASSWORD, Settings};
 use peak_alloc::PeakAlloc;
+use tokio::sync::Mutex;
 
 #[global_allocator]
 static PEAK: PeakAlloc = PeakAlloc;
@@ -53,8 +54,12 @@ async fn peak_of(calls: u32, mut call: impl AsyncFnMut()) -> usize {
     PEAK.peak_usage() - before
 }
 
+/// Of this binary's tests, one at a time allocates.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 #[actix::test]
 async fn a_body_that_never_ends_takes_no_more_memory_than_its_bound() {
+    let _turn = TURN.lock().await;
     for (fault, most_of_a_login, most_of_a_page) in [
         // Their bounds are 1 and 16 MiB, and a buffer that grows doubles.
         (Fault::BodyEndless, 4 * MIB, 48 * MIB),
@@ -116,6 +121,7 @@ fn bomb() -> (SocketAddr, std::thread::JoinHandle<usize>) {
 
 #[actix::test]
 async fn ten_gigabytes_in_a_body_of_ten_megabytes_take_no_more_memory_than_any_other_page() {
+    let _turn = TURN.lock().await;
     let (address, serving) = bomb();
     let client = client_of(&format!("http://{address}"));
     let token = AccessToken { secret: "token".into(), generation: 1 };
