@@ -11,8 +11,8 @@ use tokio_postgres::NoTls;
 
 use crate::evidence::Evidence;
 use crate::loopback_server::LoopbackServer;
-use crate::scene::until;
 use crate::secret::Secret;
+use crate::until::until;
 
 const USER: &str = "canary";
 

@@ -8,8 +8,9 @@ use age::secrecy::ExposeSecret;
 use crate::loopback_server::LoopbackServer;
 use crate::planted::{EMAIL, Planted};
 use crate::platform::{EchoingPlatform, Manners, SPELLINGS};
-use crate::scene::{FORMATS, Scene, until};
+use crate::scene::{FORMATS, Scene};
 use crate::secret::Secret;
+use crate::until::until;
 
 fn staged() -> (EchoingPlatform, Scene) {
     let planted = Arc::new(Planted::new());

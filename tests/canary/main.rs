@@ -11,7 +11,7 @@ mod evidence;
 mod failing;
 mod formatting;
 mod http;
-#[path = "../end_to_end/loopback_server.rs"]
+#[path = "../support/loopback_server.rs"]
 mod loopback_server;
 mod planted;
 mod platform;
@@ -20,3 +20,5 @@ mod searching;
 mod secret;
 mod serving;
 mod succeeding;
+#[path = "../support/until.rs"]
+mod until;

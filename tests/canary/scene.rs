@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, spawn};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -19,11 +18,8 @@ use crate::http::{Reply, serve};
 use crate::loopback_server::LoopbackServer;
 use crate::planted::{EMAIL, Planted};
 use crate::secret::Secret;
+use crate::until::until;
 
-/// Nothing here takes as long: what does will never come.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks.
-const POLL: Duration = Duration::from_millis(20);
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_campaign-sync");
 pub(crate) const FORMATS: [&str; 2] = ["json", "pretty"];
 /// The part of the configuration that names the database.
@@ -253,20 +249,4 @@ fn gather(mut pipe: impl Read + Send + 'static) -> (Gathered, JoinHandle<()>) {
         }
     });
     (gathered, thread)
-}
-
-/// Looks again until there is something.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no actor lives on the test's thread, and its clock is the real one"
-)]
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(begun.elapsed() < PATIENCE, "in vain until {what}");
-        std::thread::sleep(POLL);
-    }
 }

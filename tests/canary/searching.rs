@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::evidence::Evidence;
 use crate::planted::Planted;
 use crate::platform::EchoingPlatform;
-use crate::scene::{Scene, until};
+use crate::scene::Scene;
 use crate::secret::Secret;
+use crate::until::until;
 
 /// All that the other tests promise to find.
 fn spellings(secret: &Secret) -> Vec<String> {

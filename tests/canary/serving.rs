@@ -8,8 +8,9 @@ use nix::sys::signal::Signal;
 
 use crate::planted::Planted;
 use crate::platform::{EchoingPlatform, Manners};
-use crate::scene::{DATABASE, Running, Scene, until};
+use crate::scene::{DATABASE, Running, Scene};
 use crate::secret::Secret;
+use crate::until::until;
 
 /// Where a `serve` listens.
 fn address(serving: &Running) -> String {

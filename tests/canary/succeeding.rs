@@ -11,8 +11,9 @@ use mock_platform::{Fault, MockPlatform, Settings};
 use crate::loopback_server::LoopbackServer;
 use crate::planted::{EMAIL, Planted};
 use crate::platform::{EchoingPlatform, Manners};
-use crate::scene::{FORMATS, Scene, until};
+use crate::scene::{FORMATS, Scene};
 use crate::secret::Secret;
+use crate::until::until;
 
 /// In front of the mock platform, which chooses its tokens itself.
 struct Listener {

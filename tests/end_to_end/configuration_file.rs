@@ -9,7 +9,7 @@ use mock_platform::{EMAIL, MockPlatform, PASSWORD, Settings};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Postgres, bare, outcome, quick_platform, start};
+use crate::support::{Postgres, bare, in_folder, outcome, quick_platform, start};
 
 /// A file in a folder of its own with so many accounts, all of this platform.
 fn folder_with(accounts: usize, platform: &MockPlatform, database: &Postgres) -> tempfile::TempDir {
@@ -32,13 +32,6 @@ fn add(folder: &Path, lines: &str) {
     let path = folder.join("campaign-sync.toml");
     let text = fs::read_to_string(&path).expect("it was written");
     fs::write(path, text + lines).expect("writable");
-}
-
-/// The binary in that folder, and with nothing in its environment.
-fn in_folder(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = bare(arguments);
-    command.current_dir(folder);
-    command
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod dead_letters;
 mod kills;
 mod listing_platform;
 mod logs;
+#[path = "../support/loopback_server.rs"]
 mod loopback_server;
 mod main_job;
 mod many_accounts;
@@ -29,3 +30,5 @@ mod signals;
 mod stopping;
 mod support;
 mod traces;
+#[path = "../support/until.rs"]
+mod until;

@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use mock_platform::{EMAIL, MockPlatform, PASSWORD, Settings};
@@ -11,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::support::{Postgres, bare, outcome, quick_platform, start, ten_a_second};
+use crate::support::{Postgres, in_folder, outcome, quick_platform, start, ten_a_second};
 
 /// A file in a folder of its own with these accounts of this platform, and what else stands at its top.
 fn folder_with(
@@ -36,12 +35,6 @@ fn folder_with(
     }
     fs::write(folder.path().join("campaign-sync.toml"), text).expect("writable");
     folder
-}
-
-fn in_folder(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = bare(arguments);
-    command.current_dir(folder);
-    command
 }
 
 /// The exit code, the report and the log of a `run`.

@@ -6,8 +6,9 @@ use mock_platform::{PASSWORD, RateLimit, Settings};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::serving::{Folder, Serving, TOKEN, until};
+use crate::serving::{Folder, Serving, TOKEN};
 use crate::support::{Postgres, quick_platform, start};
+use crate::until::until;
 
 const CAMPAIGNS: u64 = 40;
 /// One campaign at a time, and nothing is due while the test lasts.

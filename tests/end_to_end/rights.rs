@@ -6,8 +6,9 @@ use mock_platform::{Fault, MockPlatform, Settings};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::serving::{Folder, Serving, TOKEN, until};
+use crate::serving::{Folder, Serving, TOKEN};
 use crate::support::{Postgres, campaign_sync, outcome, quick_platform, start};
+use crate::until::until;
 
 const ROLE: &str = "clerk";
 

@@ -3,14 +3,13 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use age::secrecy::ExposeSecret;
 use age::x25519::Identity;
 use mock_platform::{EMAIL, MockPlatform, PASSWORD};
 
-use crate::support::{Postgres, bare, outcome, quick_platform, start};
+use crate::support::{Postgres, bare, in_folder, outcome, quick_platform, start};
 
 /// A folder with a configuration file whose one account has this password.
 fn folder_with(password: &str, platform: &MockPlatform, database: &Postgres) -> tempfile::TempDir {
@@ -23,12 +22,6 @@ fn folder_with(password: &str, platform: &MockPlatform, database: &Postgres) -> 
     );
     fs::write(folder.path().join("campaign-sync.toml"), text).expect("writable");
     folder
-}
-
-fn in_folder(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = bare(arguments);
-    command.current_dir(folder);
-    command
 }
 
 /// What it does with this on its standard input.

@@ -6,8 +6,9 @@ use mock_platform::{EMAIL, Fault, PASSWORD, Settings};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::serving::{DATABASE_PASSWORD, Folder, Serving, TOKEN, until};
+use crate::serving::{DATABASE_PASSWORD, Folder, Serving, TOKEN};
 use crate::support::{Postgres, outcome, quick_platform, start};
+use crate::until::until;
 
 /// Nothing is due while a test lasts.
 const SELDOM: &str = "schedule = '31d'\n";

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mock_platform::{EMAIL, MockPlatform, PASSWORD};
 use nix::sys::signal::{Signal, kill};
@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::support::{Postgres, bare};
+use crate::until::until;
 
 /// What operators know in these tests.
 pub(crate) const TOKEN: &str = "the-token-of-an-operator";
@@ -22,8 +23,6 @@ pub(crate) const DATABASE_PASSWORD: &str = "the-password-of-the-database";
 
 /// Nothing here takes as long: what does will never come.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// Between two looks.
-const POLL: Duration = Duration::from_millis(20);
 
 /// A configuration file in a folder of its own.
 pub(crate) struct Folder(tempfile::TempDir);
@@ -195,21 +194,5 @@ impl Drop for Serving {
         // After a test that has failed; otherwise it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Looks again until there is something.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no actor lives on the test's thread, and its clock is the real one"
-)]
-pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(begun.elapsed() < PATIENCE, "in vain until {what}");
-        std::thread::sleep(POLL);
     }
 }

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a mock platform, a database of the test's own, and the real binary.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use campaign_sync::private_postgres::{
@@ -169,6 +170,13 @@ pub(crate) fn bare(arguments: &[&str]) -> Command {
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.current_dir(env!("CARGO_TARGET_TMPDIR")).args(arguments);
     command.stdin(Stdio::null());
+    command
+}
+
+/// The binary in that folder, and with nothing in its environment.
+pub(crate) fn in_folder(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = bare(arguments);
+    command.current_dir(folder);
     command
 }
 

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use crate::collector::{Collector, Manners, Seen};
 use crate::running::Running;
-use crate::serving::{DATABASE_PASSWORD, Folder, Serving, TOKEN, until};
+use crate::serving::{DATABASE_PASSWORD, Folder, Serving, TOKEN};
 use crate::support::{Postgres, campaign_sync, outcome, quick_platform, start};
+use crate::until::until;
 
 const CAMPAIGNS: u64 = 40;
 

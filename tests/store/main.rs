@@ -10,6 +10,7 @@ mod outages;
 mod ownership;
 mod pauses;
 mod removal;
+mod retention;
 mod rights;
 mod runs;
 mod schema;
