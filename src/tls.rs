@@ -3,6 +3,7 @@
 //! Promises that nothing older than TLS 1.2 is spoken.
 
 mod explain;
+mod identity;
 pub(crate) mod key;
 
 use std::fs::{self, File};
@@ -15,10 +16,11 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use thiserror::Error;
 
 pub(crate) use self::explain::{Ways, cause, explain, is_final};
+pub use self::identity::Identity;
 
 /// A system's whole list of authorities is a quarter of a megabyte.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -135,31 +137,6 @@ pub(crate) fn client_that_believes(
     roots: RootCertStore,
 ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
     Ok(client()?.with_root_certificates(roots))
-}
-
-/// Why we cannot serve with a certificate.
-#[derive(Debug, Error)]
-pub(crate) enum UnusableIdentity {
-    #[error("the certificate cannot be used: {0}")]
-    Certificate(#[source] UnusableFile),
-    #[error("the key cannot be used: {0}")]
-    Key(#[source] UnusableFile),
-    #[error("the key is not that of the certificate")]
-    OtherKey,
-    #[error("TLS cannot be set up: {0}")]
-    Library(#[source] rustls::Error),
-}
-
-/// A server's settings with the certificates of the one file, the server's first, and the key of the other.
-pub(crate) fn server(certificate: &Path, key: &Path) -> Result<ServerConfig, UnusableIdentity> {
-    let chain = certificates(certificate).map_err(UnusableIdentity::Certificate)?;
-    let key = key::read(key).map_err(UnusableIdentity::Key)?;
-    let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13, &TLS12]);
-    let builder = builder.map_err(UnusableIdentity::Library)?.with_no_client_auth();
-    builder.with_single_cert(chain, key).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => UnusableIdentity::OtherKey,
-        other => UnusableIdentity::Library(other),
-    })
 }
 
 #[cfg(test)]

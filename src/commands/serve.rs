@@ -82,7 +82,7 @@ pub async fn run(config: ServeConfig, args: ServeArgs, shutdown: Shutdown) -> an
         pausing: Arc::default(),
         token: config.api_token.clone(),
     };
-    let server = http::serve(listener, config.listener.tls.as_deref().cloned(), api)
+    let server = http::serve(listener, config.listener.tls.as_ref(), api)
         .with_context(|| format!("cannot serve on {address}"))?;
     let http = server.handle();
     let server = actix_rt::spawn(server);
@@ -128,6 +128,9 @@ async fn take_new_configuration(args: &ServeArgs, at_start: &ServeConfig, config
     if let (Some(used), Some(new)) = (&at_start.database.url, &new.database.url) {
         used.replace_text(new);
     }
+    if let (Some(used), Some(new)) = (&at_start.listener.tls, &new.listener.tls) {
+        used.replace(new);
+    }
 }
 
 /// The configuration as it is now; none where it is wrong: then the one before stays. Read on another thread, because a
@@ -148,6 +151,7 @@ async fn reload(args: &ServeArgs, at_start: &ServeConfig) -> Option<ServeConfig>
     };
     let needs_restart = [
         ("listen", new.listener.address != at_start.listener.address),
+        ("listen_certificate", new.listener.tls.is_some() != at_start.listener.tls.is_some()),
         ("ca_file", new.authorities != at_start.authorities),
         ("max_in_flight", new.max_in_flight != at_start.max_in_flight),
         ("database_url", is_another_database(&new.database, &at_start.database)),

@@ -2,16 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-
-use rustls::ServerConfig;
 
 use super::problem::{Problem, Refusal};
 use super::reader::Reader;
 use super::source::Source;
 use super::{setting, text};
 use crate::cli::ListenArgs;
-use crate::tls;
+use crate::tls::Identity;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -19,7 +16,7 @@ pub struct Listener {
     /// Which address.
     pub address: SocketAddr,
     /// With which certificate; none: HTTP as it is.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Identity>,
 }
 
 /// Whether it could be a path, where nobody reads the file.
@@ -57,9 +54,9 @@ pub(super) fn listener(reader: &mut Reader<'_>, args: &ListenArgs) -> Option<Lis
     Some(Listener { address, tls })
 }
 
-fn read(reader: &mut Reader<'_>, certificate: &str, key: &str) -> Option<Arc<ServerConfig>> {
-    match tls::server(Path::new(certificate), Path::new(key)) {
-        Ok(config) => Some(Arc::new(config)),
+fn read(reader: &mut Reader<'_>, certificate: &str, key: &str) -> Option<Identity> {
+    match Identity::read(Path::new(certificate), Path::new(key)) {
+        Ok(identity) => Some(identity),
         Err(error) => {
             let reason = format!("HTTP cannot be served with it: {error}");
             reader.refuse(Problem::File { path: certificate.to_owned(), at: None, reason });

@@ -25,7 +25,6 @@ use actix::Addr;
 use actix_web::dev::Server;
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpServer, get, web};
-use rustls::ServerConfig;
 use tokio::sync::{Mutex, Semaphore, watch};
 use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
@@ -40,6 +39,7 @@ use super::live::Live;
 use super::scheduler::{Scheduler, Snapshot};
 use crate::rotating_secret::RotatingSecret;
 use crate::store::PgStore;
+use crate::tls::Identity;
 
 /// Connections at once; the next ones wait to be accepted. A scrape, a few operators and their open pages.
 const MAX_CONNECTIONS: usize = 512;
@@ -82,9 +82,9 @@ pub struct Api {
     pub token: Option<RotatingSecret>,
 }
 
-/// Serves until it is stopped, on a thread of its own; over TLS where that is given. Where the listener is on a loopback address, only requests to such
-/// a host are answered.
-pub fn serve(listener: TcpListener, tls: Option<ServerConfig>, api: Api) -> io::Result<Server> {
+/// Serves until it is stopped, on a thread of its own; over TLS where an identity is given. Where the listener is on a
+/// loopback address, only requests to such a host are answered.
+pub fn serve(listener: TcpListener, tls: Option<&Identity>, api: Api) -> io::Result<Server> {
     let on_loopback = listener.local_addr()?.ip().is_loopback();
     let subscribers = Arc::new(Semaphore::new(status_page::MAX_SUBSCRIBERS));
     let guesses = Arc::new(Guesses::default());
@@ -121,7 +121,10 @@ pub fn serve(listener: TcpListener, tls: Option<ServerConfig>, api: Api) -> io::
         .disable_signals()
         .tls_handshake_timeout(HEAD_LIMIT);
     let server = match tls {
-        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        Some(identity) => {
+            let tls = identity.server().map_err(io::Error::other)?;
+            server.listen_rustls_0_23(listener, tls)?
+        }
         None => server.listen(listener)?,
     };
     Ok(server.run())

@@ -21,8 +21,7 @@ async fn run(words: Vec<String>, database_url: String) -> Output {
 }
 
 #[tokio::test]
-async fn every_command_that_asks_the_platform_believes_the_authority_of_the_ca_file_and_else_says_how_to_name_it()
- {
+async fn run_check_and_plan_believe_the_authority_of_the_ca_file_and_else_say_how_to_name_it() {
     let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new("ours"));
     let platform = quick_platform();
     let front = Listener::encrypted(&authority.issues(&["127.0.0.1"], Valid::Now), address(&platform)).await;

@@ -4,9 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
-use campaign_sync::private_postgres::throwaway;
-use mock_platform::{EMAIL, PASSWORD};
+use campaign_sync::private_postgres::{ThrowawayPostgres, throwaway};
+use mock_platform::{EMAIL, MockPlatform, PASSWORD};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rustls::pki_types::pem::PemObject;
@@ -14,10 +15,14 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::certificates::{Authority, Valid, written};
+use crate::certificates::{Authority, Identity, Valid, written};
 use crate::platform::{address, quick_platform};
+
+/// For what comes soon or never.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Until it says where it serves.
 fn begin(words: Vec<String>, database_url: String) -> (Child, SocketAddr) {
@@ -50,35 +55,76 @@ async fn health(address: SocketAddr, believed: &str, name: &'static str) -> std:
     Ok(String::from_utf8(answer).unwrap())
 }
 
+/// A service with such a certificate in files of that folder, as they are written there.
+struct Service {
+    folder: tempfile::TempDir,
+    child: Child,
+    address: SocketAddr,
+    platform: MockPlatform,
+    _postgres: ThrowawayPostgres,
+}
+
+impl Service {
+    async fn start(identity: &Identity) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = files(&folder, identity);
+        let (platform, postgres) = (quick_platform(), throwaway().await.unwrap());
+        postgres.create_database("ads").await.unwrap();
+        let database =
+            format!("host='{}' user=campaign_sync dbname=ads", postgres.socket_directory().display());
+        let words = format!(
+            "serve --api-url http://{} --email {EMAIL} --schedule 31d --listen 127.0.0.1:0 \
+             --listen-certificate {certificate} --listen-key {key} --log-format json",
+            address(&platform)
+        );
+        let words = words.split_whitespace().map(str::to_owned).collect();
+        let (child, address) = tokio::task::spawn_blocking(move || begin(words, database)).await.unwrap();
+        Self { folder, child, address, platform, _postgres: postgres }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    async fn stop(mut self) {
+        self.signal(Signal::SIGTERM);
+        let ended = tokio::task::spawn_blocking(move || self.child.wait()).await.unwrap().unwrap();
+        assert_eq!(ended.code(), Some(0));
+        self.platform.stop();
+    }
+}
+
+fn files(folder: &tempfile::TempDir, identity: &Identity) -> (String, String) {
+    let file = |name: &str, text: &str| written(folder.path(), name, text).display().to_string();
+    (file("server.pem", &identity.certificate), file("server-key.pem", &identity.key))
+}
+
 #[tokio::test]
 async fn the_service_shows_its_certificate_and_answers_nobody_without_tls() {
-    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new("ours"));
-    let identity = authority.issues(&["localhost"], Valid::Now);
-    let certificate = written(folder.path(), "server.pem", &identity.certificate).display().to_string();
-    let key = written(folder.path(), "server-key.pem", &identity.key).display().to_string();
-    let (platform, postgres) = (quick_platform(), throwaway().await.unwrap());
-    postgres.create_database("ads").await.unwrap();
-    let database = format!("host='{}' user=campaign_sync dbname=ads", postgres.socket_directory().display());
-    let words = format!(
-        "serve --api-url http://{} --email {EMAIL} --schedule 31d --listen 127.0.0.1:0 --listen-certificate {certificate} \
-         --listen-key {key} --log-format json",
-        address(&platform)
-    );
-    let words = words.split_whitespace().map(str::to_owned).collect();
-    let (mut child, address) = tokio::task::spawn_blocking(move || begin(words, database)).await.unwrap();
+    let authority = Authority::new("ours");
+    let service = Service::start(&authority.issues(&["localhost"], Valid::Now)).await;
 
-    let answer = health(address, &authority.pem, "localhost").await.unwrap();
+    let answer = health(service.address, &authority.pem, "localhost").await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(health(address, &Authority::new("theirs").pem, "localhost").await.is_err());
-    assert!(health(address, &authority.pem, "elsewhere.example").await.is_err());
-    let mut plain = TcpStream::connect(address).await.unwrap();
+    assert!(health(service.address, &Authority::new("theirs").pem, "localhost").await.is_err());
+    assert!(health(service.address, &authority.pem, "elsewhere.example").await.is_err());
+    let mut plain = TcpStream::connect(service.address).await.unwrap();
     plain.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = vec![];
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&answer));
+    service.stop().await;
+}
 
-    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
-    let ended = tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap();
-    assert_eq!(ended.code(), Some(0));
-    platform.stop();
+#[tokio::test]
+async fn a_certificate_that_was_renewed_is_shown_after_a_reload() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let service = Service::start(&old.issues(&["localhost"], Valid::Now)).await;
+    files(&service.folder, &new.issues(&["localhost"], Valid::Now));
+    assert!(health(service.address, &new.pem, "localhost").await.is_err(), "nobody has said so yet");
+    service.signal(Signal::SIGHUP);
+    let renewed = async { while health(service.address, &new.pem, "localhost").await.is_err() {} };
+    timeout(PATIENCE, renewed).await.expect("it is taken");
+    assert!(health(service.address, &old.pem, "localhost").await.is_err());
+    service.stop().await;
 }
