@@ -70,9 +70,10 @@ impl RateLimit {
     }
 
     /// What is added to the window against clocks that drift apart (1000 ppm, measured in the research on rate limits),
-    /// and where that is little, against clocks that are read in whole milliseconds, at both ends.
+    /// and against a platform that reads its clock in whole milliseconds: two readings are then up to one closer to each
+    /// other than what they read. Ours is finer than that.
     pub fn margin(self) -> Duration {
-        (self.window / 1000).max(Duration::from_millis(3))
+        self.window / 1000 + Duration::from_millis(1)
     }
 }
 

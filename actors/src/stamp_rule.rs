@@ -264,7 +264,7 @@ mod tests {
         let mut measured = after(SECOND, [ms(30), ms(35)].repeat(50));
         assert_eq!(measured.rule(LATER), StampRule::Completion);
         (0..5).for_each(|_| measured.ended(SECOND));
-        assert_eq!(measured.rule(LATER), StampRule::Sending { spread: Duration::from_micros(7_500) });
+        assert_eq!(measured.rule(LATER), StampRule::Sending { spread: ms(10) });
     }
 
     #[test]
@@ -296,7 +296,7 @@ mod tests {
         measured.succeeded(Endpoint::Sync, ms(900), LATER);
         assert_eq!(measured.rule(LATER), StampRule::Sending { spread: ms(1200) });
         (0..REMEMBERED).for_each(|_| measured.succeeded(Endpoint::Sync, ms(505), LATER));
-        assert_eq!(measured.rule(LATER), StampRule::Sending { spread: ms(15) });
+        assert_eq!(measured.rule(LATER), StampRule::Sending { spread: Duration::from_micros(17_500) });
     }
 
     #[test]
@@ -332,17 +332,17 @@ mod tests {
             let StampRule::Sending { spread } = rule else { panic!("{rule:?}") };
             spread
         };
-        assert_eq!(spread(SECOND, ms(0)), Duration::from_micros(7_500));
+        assert_eq!(spread(SECOND, ms(0)), ms(10));
         assert_eq!(spread(SECOND, ms(6)), ms(10));
-        // The margin of a short window is all of it, and of a long one a tenth.
-        assert_eq!(spread(ms(300), ms(0)), ms(0));
+        // The margin of a short window is nearly half of it, and of a long one a tenth.
+        assert_eq!(spread(ms(300), ms(0)), Duration::from_micros(2_250));
         assert_eq!(spread(10 * SECOND, ms(0)), ms(100));
     }
 
     #[test]
     fn the_rule_matters_for_as_long_as_a_request_counts_where_one_can_take_long_enough_to_change_it() {
         let matters = |window| Latencies::new(&[limit(window)], 10 * SECOND).rule_matters_for();
-        assert_eq!(matters(SECOND), ms(1003));
+        assert_eq!(matters(SECOND), ms(1002));
         assert_eq!(matters(200 * SECOND), Duration::ZERO);
         assert_eq!(Latencies::new(&[], 10 * SECOND).rule_matters_for(), Duration::ZERO);
     }

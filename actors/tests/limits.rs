@@ -55,7 +55,7 @@ fn a_burst_goes_out_at_once_and_the_rest_as_soon_as_the_window_allows() {
     let platform = ScriptedPlatform::obliging(89).answering_within(Duration::ZERO..=Duration::ZERO);
     let (platform, store) = (Rc::new(platform), Rc::new(MemoryStore::default()));
     let report = in_virtual_time(run_to_end(limited(vec![limit(10, MINUTE)], 64), &platform, &store));
-    // A login, 9 pages, 89 campaigns: 99 requests are 9 windows, each with its margin of 60 ms.
+    // A login, 9 pages, 89 campaigns: 99 requests are 9 windows, each with its margin of 61 ms.
     assert_eq!((report.requests.total, report.lower_bound), (99, 9 * MINUTE));
     let late = platform.makespan() - report.lower_bound;
     assert!(late <= 9 * Duration::from_millis(62), "{late:?} later than the bound");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actors::lower_bound::lower_bound;
 
+use crate::matrix::PAGE_SIZE;
 use crate::measurement::Measurement;
 
 /// Windows of work below which an end or a beginning weighs more than the schedule.
@@ -103,16 +104,18 @@ fn by_concurrency(measured: &Measurement) -> Duration {
 /// the last window's rounds come on top. The sync actors send the campaigns, and beside them one more the pages.
 fn by_both(measured: &Measurement) -> Duration {
     let concurrency = measured.cell.concurrency;
-    let campaigns = one_by_one(measured, BEGINNING + measured.stored as usize, concurrency);
-    campaigns.max(one_by_one(measured, measured.requests as usize, concurrency + 1))
+    let campaigns = earliest(measured, BEGINNING + measured.stored as usize, concurrency);
+    let all = earliest(measured, measured.requests as usize, concurrency + 1);
+    let last = campaigns.last().max(all.last()).copied().unwrap_or_default();
+    last.max(last_campaigns(measured, &all)) + measured.latency
 }
 
 /// A login and a page, one after the other.
 const BEGINNING: usize = 2;
 
-/// So many requests by so many senders, each as early as limit and senders allow: as the latencies are equal, no
-/// schedule is shorter.
-fn one_by_one(measured: &Measurement, requests: usize, senders: usize) -> Duration {
+/// When each of so many requests by so many senders is sent, each as early as limit and senders allow: as the latencies are
+/// equal, no schedule is earlier in any of them.
+fn earliest(measured: &Measurement, requests: usize, senders: usize) -> Vec<Duration> {
     let latency = measured.latency;
     let mut sent: Vec<Duration> = Vec::new();
     for request in 0..requests {
@@ -127,7 +130,27 @@ fn one_by_one(measured: &Measurement, requests: usize, senders: usize) -> Durati
         }
         sent.push(at);
     }
-    sent.last().copied().unwrap_or_default() + latency
+    sent
+}
+
+/// From any request on, the campaigns that are left go by rounds of the sync actors. Few of the rest can be pages, as each
+/// comes before the campaigns that it lists.
+fn last_campaigns(measured: &Measurement, earliest: &[Duration]) -> Duration {
+    let (stored, concurrency) = (measured.stored as usize, measured.cell.concurrency);
+    let page = PAGE_SIZE as usize;
+    let pages = stored.div_ceil(page);
+    if measured.requests as usize != 1 + pages + stored {
+        // Something was repeated: nobody knows what.
+        return Duration::ZERO;
+    }
+    // The login, and before the page of this number, counted from 0, all others and what they list.
+    let at_the_latest = |number: usize| 1 + number * (page + 1);
+    let last_sent = |(first, sent): (usize, &Duration)| {
+        let pages_left = (0..pages).filter(|number| at_the_latest(*number) >= first).count();
+        let campaigns = (earliest.len() - first).saturating_sub(pages_left);
+        *sent + measured.latency * campaigns.div_ceil(concurrency).saturating_sub(1) as u32
+    };
+    earliest.iter().enumerate().skip(BEGINNING).map(last_sent).max().unwrap_or_default()
 }
 
 fn simple_bound(measured: &Measurement) -> Duration {

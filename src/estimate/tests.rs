@@ -134,7 +134,7 @@ fn what_binds_is_named_and_the_concurrency_worth_having_is_a_burst() {
 fn a_window_costs_its_margin_and_the_answer_that_frees_its_slots() {
     let estimate = estimate(&settings(&[(10, MINUTE)], 16), 100, &conditions(0.0, 2 * SECOND));
     // 111 requests are eleven windows; login, first page and the last sync take 2 s each.
-    assert_eq!(estimate.duration.expected.as_millis(), 11 * (60_000 + 60 + 2000) + 3 * 2000);
+    assert_eq!(estimate.duration.expected.as_millis(), 11 * (60_000 + 61 + 2000) + 3 * 2000);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_schedule_fits_as_soon_as_the_limits_bear_it_and_a_run_ends_before_the_next(
     let one_window = plan(&[(10, MINUTE)], 8);
     assert_eq!(
         (one_window.duration.expected, one_window.shortest_schedule.as_millis()),
-        (Duration::ZERO, 60_060)
+        (Duration::ZERO, 60_061)
     );
     let one_day = plan(&[(10, MINUTE), (100, 1440 * MINUTE)], 8);
     assert_eq!(one_day.shortest_schedule.as_secs(), 8648);

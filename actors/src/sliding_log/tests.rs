@@ -176,6 +176,25 @@ proptest! {
             prop_assert!(*last - *first >= window, "{requests} and one more in {:?}", *last - *first);
         }
     }
+
+    #[test]
+    fn a_platform_whose_clock_drifts_and_is_read_in_whole_milliseconds_counts_a_window_between_them(
+        window in 10u64..=3_600_000,
+        answered_at_micros in 0u64..1_000_000_000,
+        ppm in -1000i64..=1000,
+    ) {
+        let mut log = log_of(1, ms(window));
+        let answered = Duration::from_micros(answered_at_micros);
+        prop_assert!(log.take(Duration::ZERO, 0));
+        log.stamp(0, answered);
+        let Availability::At(next) = log.availability(answered) else { panic!("one is in the way") };
+        // Ours is faster by so much.
+        let read = |at: Duration| at.as_nanos() as i128 / i128::from(1_000_000 + ppm);
+        let between = read(next) - read(answered);
+        prop_assert!(between >= i128::from(window), "{between} ms");
+        // One that counts its window's first moment, too, has a clock that keeps time.
+        prop_assert!(ppm != 0 || between > i128::from(window), "{between} ms");
+    }
 }
 
 #[test]
@@ -184,9 +203,9 @@ fn the_margin_is_part_of_the_wait() {
     assert!(log.take(ms(500), 0));
     assert_eq!(log.availability(ms(600)), Availability::AfterAnAnswer);
     log.stamp(0, ms(1000));
-    assert_eq!(log.availability(ms(1000)), Availability::At(ms(61_060)));
-    assert!(!log.take(ms(61_060) - NANO, 1), "one nanosecond too early");
-    assert!(log.take(ms(61_060), 1));
+    assert_eq!(log.availability(ms(1000)), Availability::At(ms(61_061)));
+    assert!(!log.take(ms(61_061) - NANO, 1), "one nanosecond too early");
+    assert!(log.take(ms(61_061), 1));
 }
 
 #[test]
@@ -201,12 +220,12 @@ fn what_was_never_sent_leaves_the_schedule_as_it_was() {
     }
     assert!(log.take(ms(100), 100));
     log.stamp(100, ms(100));
-    assert_eq!(log.availability(ms(100)), Availability::At(ms(1003)));
+    assert_eq!(log.availability(ms(100)), Availability::At(ms(1002)));
     // Twice, or after its last word, it changes nothing.
     log.settle(100);
     log.give_back(100);
     log.give_back(5);
-    assert_eq!(log.availability(ms(100)), Availability::At(ms(1003)));
+    assert_eq!(log.availability(ms(100)), Availability::At(ms(1002)));
 }
 
 #[test]
@@ -218,9 +237,9 @@ fn a_slot_that_had_left_the_window_and_is_stamped_late_counts_again() {
     log.stamp(1, ms(1020));
     log.stamp(0, ms(1500));
     log.settle(0);
-    assert_eq!(log.availability(ms(1500)), Availability::At(ms(2503)), "the younger one is in the way");
+    assert_eq!(log.availability(ms(1500)), Availability::At(ms(2502)), "the younger one is in the way");
     log.settle(1);
-    assert!(!log.take(ms(2502), 2) && log.take(ms(2503), 2));
+    assert!(!log.take(ms(2501), 2) && log.take(ms(2502), 2));
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn who_waited_before_a_panic_is_served_after_the_restart_and_the_log_is_as_it_wa
         limiter.do_send(Stumble);
         // While it is down, mail waits.
         drop(in_flight);
-        for (waiting, due) in waiting.into_iter().zip([100, 60_060]) {
+        for (waiting, due) in waiting.into_iter().zip([100, 60_061]) {
             // Straight from the actor's own queue: nobody asks again.
             let mut permit = waiting.await.expect("the reply was not lost").expect("its door is open");
             permit.mark_sent();
@@ -59,7 +59,7 @@ fn who_waited_only_for_the_timer_is_served_after_a_panic() {
         limiter.do_send(Stumble);
         // No mail wakes it: only the timer that it sets again can.
         let permit = timeout(10 * MINUTE, waiting).await.expect("it is served");
-        assert_due(begun.elapsed(), ms(60_060));
+        assert_due(begun.elapsed(), ms(60_061));
         drop(permit);
         sleep_until(begun + 2 * MINUTE).await;
         life.abort();
