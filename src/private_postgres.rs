@@ -27,7 +27,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use self::directory::{Owner, SocketDirectory};
 pub use self::error::PrivatePostgresError;
 use self::server::Server;
-pub use self::throwaway::{ThrowawayPostgres, throwaway};
+pub use self::throwaway::{ThrowawayPostgres, throwaway, throwaway_durable};
 use crate::store::DatabaseUrl;
 
 /// The cluster's superuser. It has no password: who can reach the socket may do everything.

@@ -7,6 +7,7 @@ mod memory_store;
 mod memory_stores;
 mod run_book;
 mod scripted_platform;
+mod store_load;
 mod tally_store;
 #[cfg(test)]
 mod witness;
@@ -27,6 +28,7 @@ pub use limiter_load::LimiterLoad;
 pub use memory_store::{CommitFault, MemoryStore};
 pub use memory_stores::MemoryStores;
 pub use scripted_platform::{Call, Play, ScriptedPlatform, Stamping, campaign_id, honest_page};
+pub use store_load::store_all;
 pub use tally_store::TallyStore;
 #[cfg(test)]
 pub(crate) use witness::witness;

@@ -45,8 +45,16 @@ impl Drop for RemovedAtDrop {
 /// # }
 /// ```
 pub async fn throwaway() -> Result<ThrowawayPostgres, PrivatePostgresError> {
+    start(Durability::Throwaway).await
+}
+
+/// The same, but what it has committed is on the disk: for what measures the time that this takes.
+pub async fn throwaway_durable() -> Result<ThrowawayPostgres, PrivatePostgresError> {
+    start(Durability::Durable).await
+}
+
+async fn start(durability: Durability) -> Result<ThrowawayPostgres, PrivatePostgresError> {
     let directory = RemovedAtDrop(temporary_directory(&env::temp_dir(), &Owner::of_this_process()?)?);
-    let settings =
-        PrivatePostgresSettings { directory: directory.0.clone(), durability: Durability::Throwaway };
+    let settings = PrivatePostgresSettings { directory: directory.0.clone(), durability };
     Ok(ThrowawayPostgres { postgres: PrivatePostgres::start(&settings).await?, _directory: directory })
 }
