@@ -19,6 +19,7 @@ mod wire;
 
 use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ use crate::rotating_secret::RotatingSecret;
 
 pub use client::Connections;
 use endpoints::Endpoints;
-use exchange::Exchange;
+use exchange::{Exchange, Known};
 
 use crate::tls::NoAuthorities;
 
@@ -90,9 +91,9 @@ pub struct HttpPlatform {
     account: AccountId,
     email: String,
     password: RotatingSecret,
-    credentials: RefCell<Credentials>,
+    credentials: RefCell<Rc<Credentials>>,
     /// A login that fails may repeat the token of the one before.
-    newest_token: RefCell<Option<SecretString>>,
+    newest_token: RefCell<Option<Rc<SecretString>>>,
     request_timeout: Duration,
 }
 
@@ -121,7 +122,7 @@ impl HttpPlatform {
             connections: connections.clone(),
             endpoints: Endpoints::new(&base_url),
             account,
-            credentials: RefCell::new(Credentials::new(&email, password.newest())),
+            credentials: RefCell::new(Rc::new(Credentials::new(&email, password.newest()))),
             email,
             password,
             newest_token: RefCell::default(),
@@ -130,22 +131,22 @@ impl HttpPlatform {
     }
 
     /// A request with its authorization and with the secrets that its answer could give away.
-    fn exchange(
+    fn exchange<'a>(
         &self,
         method: Method,
-        target: &endpoints::Target,
-        authorization: Authorization<'_>,
-    ) -> Result<Exchange, PlatformError> {
-        let Credentials { password, basic } = &*self.credentials.borrow();
-        let (scheme, secret) = match authorization {
-            Authorization::Basic => ("Basic", basic),
-            Authorization::Bearer(token) => ("Bearer", &token.secret),
+        target: endpoints::Target,
+        authorization: Authorization<'a>,
+    ) -> Result<Exchange<'a>, PlatformError> {
+        let credentials = self.credentials.borrow().clone();
+        let (scheme, secret, token) = match authorization {
+            Authorization::Basic => ("Basic", &credentials.basic, None),
+            Authorization::Bearer(token) => ("Bearer", &token.secret, Some(&token.secret)),
         };
-        let newest_token = self.newest_token.borrow();
-        let secrets = scrub::Secrets::new([password, basic, secret].into_iter().chain(newest_token.as_ref()));
-        let authorization = Zeroizing::new(format!("{scheme} {}", secret.expose_secret()));
+        let authorization = Zeroizing::new([scheme, " ", secret.expose_secret()].concat());
+        let newest_token = self.newest_token.borrow().clone();
+        let known = Known { credentials, token, newest_token };
         let timeout = self.request_timeout;
-        let exchange = Exchange::new(&self.connections.0, method, target, &authorization, secrets, timeout)?;
+        let exchange = Exchange::new(&self.connections.0, method, target, &authorization, known, timeout)?;
         Ok(exchange.header(CLIENT_ID, self.account.as_str()))
     }
 }
@@ -169,17 +170,17 @@ impl Platform for HttpPlatform {
     async fn renew_credentials(&self) -> Result<bool, String> {
         let refused = self.credentials.borrow().password.clone();
         let Some(password) = self.password.after(&refused).await? else { return Ok(false) };
-        self.credentials.replace(Credentials::new(&self.email, password));
+        self.credentials.replace(Rc::new(Credentials::new(&self.email, password)));
         Ok(true)
     }
 
     async fn login(&self, permit: Permit) -> Result<Login, PlatformError> {
         let login = self
-            .exchange(Method::POST, &self.endpoints.login(), Authorization::Basic)?
+            .exchange(Method::POST, self.endpoints.login(), Authorization::Basic)?
             .confidential()
             .send(permit, Vec::new(), MAX_ANSWER_BYTES, |body, _| wire::login(body))
             .await?;
-        self.newest_token.replace(Some(login.token.clone()));
+        self.newest_token.replace(Some(Rc::new(login.token.clone())));
         Ok(login)
     }
 
@@ -189,7 +190,7 @@ impl Platform for HttpPlatform {
         token: &AccessToken,
         page: PageRequest,
     ) -> Result<Page, PlatformError> {
-        self.exchange(Method::GET, &self.endpoints.list(page), Authorization::Bearer(token))?
+        self.exchange(Method::GET, self.endpoints.list(page), Authorization::Bearer(token))?
             .send(permit, Vec::new(), MAX_PAGE_BYTES, wire::page)
             .await
     }
@@ -211,7 +212,7 @@ impl Platform for HttpPlatform {
             });
         };
         let synced_at = self
-            .exchange(Method::POST, &target, Authorization::Bearer(token))?
+            .exchange(Method::POST, target, Authorization::Bearer(token))?
             .header("idempotency-key", key.as_str())
             .header("content-type", "application/json")
             .send(permit, wire::sync_request(&campaign.id), MAX_ANSWER_BYTES, |body, _| {

@@ -53,6 +53,11 @@ impl IssuedToken {
         self.refused.store(true, Ordering::Relaxed);
     }
 
+    /// It works, and is not due to be renewed.
+    pub(crate) fn is_fresh(&self) -> bool {
+        Instant::now() < self.renew_at && self.works()
+    }
+
     /// As far as is known here.
     pub(crate) fn works(&self) -> bool {
         Instant::now() < self.expires_at && !self.refused.load(Ordering::Relaxed)

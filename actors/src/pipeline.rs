@@ -245,7 +245,7 @@ impl Pipeline {
             // A task of its own: an actor polls all futures of its context on every wake.
             let (reply, pipeline) = (worker.door.send(work), ctx.address());
             let work = async move { pipeline.do_send(SyncFinished { slot: index, outcome: reply.await }) };
-            actix::spawn(work.in_current_span());
+            actix::spawn(work);
         }
     }
 
@@ -332,7 +332,8 @@ impl Pipeline {
     }
 
     fn bury(&mut self, id: CampaignId, payload: Box<str>, cause: GaveUp) {
-        warn!(campaign = %id, class = %cause.class, cause = %cause.message, "campaign given up");
+        let GaveUp { class, attempts, message, .. } = &cause;
+        warn!(campaign = %id, %class, attempts, cause = %message, "campaign given up");
         self.keep(Settled::GivenUp(DeadLetter {
             id,
             class: cause.class,

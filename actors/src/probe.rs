@@ -83,7 +83,15 @@ pub async fn probe<P: Platform, S: Store>(
     let (auth, life) = spawn_child(|_| auth);
     let auth = tasks.keep((auth, life.abort_handle())).recipient();
     let (door, sent) = (limiter.clone(), progress.clone());
-    let requester = Requester { auth, limiter, retry: settings.retry, budget, progress, jitter };
+    let requester = Requester {
+        auth,
+        token: Default::default(),
+        limiter,
+        retry: settings.retry,
+        budget,
+        progress,
+        jitter,
+    };
     let mut latency = Duration::ZERO;
     let first = PageRequest { page: 1, limit: settings.page_size };
     let call = async |permit, token: Arc<IssuedToken>| {

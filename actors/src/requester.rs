@@ -1,6 +1,7 @@
 //! One request to the platform, until it is answered or given up: token, permit, call, retry.
 //! While it waits, for whatever, it holds nothing: no permit, no connection.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -25,6 +26,8 @@ use crate::spans;
 #[derive(Clone)]
 pub(crate) struct Requester {
     pub(crate) auth: Recipient<GetToken>,
+    /// The token of its last request.
+    pub(crate) token: RefCell<Option<Arc<IssuedToken>>>,
     pub(crate) limiter: Addr<RateLimiter>,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
@@ -90,7 +93,11 @@ impl Requester {
                 Verdict::GiveUp { class, over_budget } => {
                     let reason = over_budget.map(|over| format!("; {over}")).unwrap_or_default();
                     let (message, attempts) = (format!("{error}{reason}"), attempts.made());
-                    warn!(error = message, attempts, "request given up");
+                    match endpoint {
+                        // The pipeline names the campaign with it.
+                        Endpoint::Sync => debug!(error = message, attempts, "request given up"),
+                        _ => warn!(error = message, attempts, "request given up"),
+                    }
                     return Err(RequestError::GaveUp(GaveUp { class, message, attempts, first_failed_at }));
                 }
             }
@@ -108,10 +115,7 @@ impl Requester {
     ) -> Result<(Arc<IssuedToken>, Permit, Duration), RequestError> {
         let (mut expired, mut waited) = (0, Duration::ZERO);
         loop {
-            let token = get_token(&self.auth).await.map_err(|error| match error {
-                AuthError::Stopped => RequestError::Stopped,
-                error => RequestError::Auth(error),
-            })?;
+            let token = self.token().await?;
             let asked = Instant::now();
             let permit = acquire_permit(&self.limiter, endpoint, retry).await;
             let permit = permit.map_err(|_| RequestError::Stopped)?;
@@ -121,6 +125,20 @@ impl Requester {
             }
             expired += 1;
         }
+    }
+
+    /// The one that it had, for as long as the `AuthActor` would give no other.
+    async fn token(&self) -> Result<Arc<IssuedToken>, RequestError> {
+        let held = self.token.borrow().clone().filter(|token| token.is_fresh());
+        if let Some(held) = held {
+            return Ok(held);
+        }
+        let token = get_token(&self.auth).await.map_err(|error| match error {
+            AuthError::Stopped => RequestError::Stopped,
+            error => RequestError::Auth(error),
+        })?;
+        self.token.replace(Some(token.clone()));
+        Ok(token)
     }
 }
 

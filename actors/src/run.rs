@@ -226,7 +226,15 @@ impl<S: Store> Hiring<'_, S> {
             tasks.keep(guard(ActorKind::Auth, one, supervisor(), auth)).recipient();
 
         let (budget, progress) = (budget.clone(), progress.clone());
-        let requester = Requester { auth, limiter: limiter.clone(), retry, budget, progress, jitter };
+        let requester = Requester {
+            auth,
+            token: Default::default(),
+            limiter: limiter.clone(),
+            retry,
+            budget,
+            progress,
+            jitter,
+        };
         let account = run.account.clone();
         let pager =
             PagerActor { account: account.clone(), platform: platform.clone(), requester: requester.clone() };

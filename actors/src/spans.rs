@@ -8,9 +8,10 @@
 //!     `-- commit                  the run's share of a transaction
 //! ```
 //!
-//! Those that lend their ids to lines have the level of errors, so that no line lacks them, whatever the log's level is. The
-//! others are for traces, and cost nothing where neither a trace nor the level `debug` asks for them. None has more of what
-//! a platform says than an id and a status. Numbers are signed: traces know no others.
+//! A run, its logins and its pages lend their ids to lines and have the level of errors, so that no line lacks them, whatever
+//! the log's level is. The others are so many that they cost nothing where neither a trace nor the level `debug` asks for
+//! them: what is said of a campaign above that level names it. None has more of what a platform says than an id and a
+//! status. Numbers are signed: traces know no others.
 
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub(crate) fn list(account: &AccountId, page: u32) -> Span {
 }
 
 pub(crate) fn sync(account: &AccountId, campaign: &CampaignId) -> Span {
-    error_span!("sync", %account, %campaign, attempts = Empty, outcome = Empty, failure = Empty)
+    debug_span!("sync", %account, %campaign, attempts = Empty, outcome = Empty, failure = Empty)
 }
 
 /// How a sync or a page went, over all of its attempts.

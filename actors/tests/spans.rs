@@ -187,5 +187,5 @@ fn whatever_is_logged_has_its_ids_and_what_only_a_trace_needs_is_not_made_for_th
     let seen = recorder.seen();
     let mut names: Vec<&str> = seen.iter().map(|span| span.name).collect();
     names.sort_unstable();
-    assert_eq!(names, ["list", "login", "run", "sync", "sync"]);
+    assert_eq!(names, ["list", "login", "run"], "the line of a campaign that is given up names it itself");
 }

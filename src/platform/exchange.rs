@@ -1,5 +1,8 @@
 //! One request and its answer: sent under a permit, read to the last byte or to a bound, judged.
 
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::time::Duration;
 
 use actors::model::FailureClass;
@@ -9,48 +12,72 @@ use awc::error::{ConnectError, SendRequestError};
 use awc::http::header::{AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use awc::http::{Method, StatusCode};
 use awc::{Client, ClientRequest};
-use tokio::time::{Instant, timeout_at};
+use secrecy::SecretString;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{Span, debug};
 
-use super::body;
 use super::endpoints::Target;
 use super::quota_signals::quota_signals;
 use super::retry_hint::retry_after;
 use super::scrub::{Secrets, snippet};
 use super::verdict::Verdict;
+use super::{Credentials, body};
 use crate::tls::{self, Ways};
 
 /// In messages.
 const WAYS: Ways =
     Ways { authority: "with --ca-file (ca_file)", certificate: "which this program cannot give a platform" };
 
+/// What a request could give away. A platform may echo it, also where it was replaced meanwhile.
+pub(super) struct Known<'a> {
+    pub(super) credentials: Rc<Credentials>,
+    pub(super) token: Option<&'a SecretString>,
+    pub(super) newest_token: Option<Rc<SecretString>>,
+}
+
+impl Known<'_> {
+    fn secrets(&self) -> Secrets<'_> {
+        let Credentials { password, basic } = &*self.credentials;
+        Secrets::new([password, basic].into_iter().chain(self.token).chain(self.newest_token.as_deref()))
+    }
+}
+
+/// Method and path, as messages name a request.
+struct What(Method, String);
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, snippet(&self.1))
+    }
+}
+
 /// A request that is ready to be sent.
-pub(super) struct Exchange {
+pub(super) struct Exchange<'a> {
     request: ClientRequest,
-    /// Method and path, as messages name it.
-    what: String,
-    secrets: Secrets,
+    what: What,
+    known: Known<'a>,
     timeout: Duration,
     confidential: bool,
 }
 
-impl Exchange {
+impl<'a> Exchange<'a> {
     pub(super) fn new(
         client: &Client,
         method: Method,
-        target: &Target,
+        target: Target,
         authorization: &str,
-        secrets: Secrets,
+        known: Known<'a>,
         timeout: Duration,
     ) -> Result<Self, PlatformError> {
-        let what = format!("{method} {}", snippet(&target.path));
+        let request = client.request(method.clone(), &target.url);
+        let what = What(method, target.path);
         let mut authorization =
             HeaderValue::from_str(authorization).map_err(|_| PlatformError::Rejected {
                 message: format!("{what} cannot be sent: its token does not fit a header"),
             })?;
         authorization.set_sensitive(true);
-        let request = client.request(method, &target.url).insert_header((AUTHORIZATION, authorization));
-        Ok(Self { request, what, secrets, timeout, confidential: false })
+        let request = request.insert_header((AUTHORIZATION, authorization));
+        Ok(Self { request, what, known, timeout, confidential: false })
     }
 
     /// Names a header; both parts are known to fit.
@@ -71,49 +98,64 @@ impl Exchange {
         permit: Permit,
         body: Vec<u8>,
         limit: usize,
-        parse: impl FnOnce(&[u8], &Secrets) -> Result<T, String>,
+        parse: impl FnOnce(&[u8], &Secrets<'_>) -> Result<T, String>,
     ) -> Result<T, PlatformError> {
-        let what = self.what.clone();
+        let Self { request, what, known, timeout, confidential } = self;
         let started = Instant::now();
-        let outcome = self.attempt(permit, body, limit, parse).await;
-        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let attempt = Attempt { what: &what, known: &known, timeout, confidential };
+        let outcome = attempt.make(request, permit, started + timeout, body, limit, parse).await;
+        let elapsed_ms = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &outcome {
-            Ok(_) => debug!(request = what, elapsed_ms, "answered"),
-            Err(error) => debug!(request = what, elapsed_ms, %error, "failed"),
+            Ok(_) => debug!(request = %what, elapsed_ms = elapsed_ms(), "answered"),
+            Err(error) => debug!(request = %what, elapsed_ms = elapsed_ms(), %error, "failed"),
         }
         outcome
     }
+}
 
-    async fn attempt<T>(
-        self,
+/// An exchange as its messages know it.
+struct Attempt<'a> {
+    what: &'a What,
+    known: &'a Known<'a>,
+    timeout: Duration,
+    confidential: bool,
+}
+
+impl Attempt<'_> {
+    async fn make<T>(
+        &self,
+        request: ClientRequest,
         mut permit: Permit,
+        deadline: Instant,
         body: Vec<u8>,
         limit: usize,
-        parse: impl FnOnce(&[u8], &Secrets) -> Result<T, String>,
+        parse: impl FnOnce(&[u8], &Secrets<'_>) -> Result<T, String>,
     ) -> Result<T, PlatformError> {
-        let Self { request, what, secrets, timeout, confidential } = self;
+        let Self { what, known, timeout, confidential } = self;
         let transient = |class, message| Err(PlatformError::Transient { class, message });
         let late = || transient(FailureClass::Timeout, format!("{what} was not answered within {timeout:?}"));
-        let deadline = Instant::now() + timeout;
+        // One timer for both waits.
+        let mut over = pin!(sleep_until(deadline));
 
         // awc connects and sends in one step, and says only afterwards which of them failed; by then the
         // permit cannot be given back. So a connection that failed counts as a request that was sent. It
         // costs a slot of a platform that is away, which is cheap; the other mistake would cost a 429.
         permit.mark_sent();
-        let uri = request.get_uri().clone();
-        let mut response = match timeout_at(deadline, request.send_body(body)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
+        let authority = request.get_uri().authority().cloned();
+        let mut response = match in_time(over.as_mut(), request.send_body(body)).await {
+            Some(Ok(response)) => response,
+            Some(Err(error)) => {
                 let class = class_of(&error);
                 if class == FailureClass::Timeout {
                     permit.timed_out();
                 } else {
                     permit.disconnected();
                 }
-                let to = uri.authority().map_or_else(String::new, |to| format!(" to {to}"));
-                return transient(class, format!("{what}{to} failed: {}", secrets.scrub(&why(&error))));
+                let to = authority.map_or_else(String::new, |to| format!(" to {to}"));
+                let why = known.secrets().scrub(&why(&error));
+                return transient(class, format!("{what}{to} failed: {why}"));
             }
-            Err(_) => {
+            None => {
                 permit.timed_out();
                 return late();
             }
@@ -124,25 +166,26 @@ impl Exchange {
         Span::current().record("http_status", i64::from(status.as_u16()));
         permit.heard(quota_signals(response.headers()));
         // Read also where nobody wants it: an unread body costs the connection.
-        let body = timeout_at(deadline, body::read(&mut response, limit)).await;
+        let body = in_time(over, body::read(&mut response, limit)).await;
         let verdict = Verdict::of(status);
         if verdict != Verdict::Success {
             // The status says what matters, even where the rest of the answer did not arrive.
             permit.answered(verdict.answer());
-            let body = body.ok().and_then(Result::ok).unwrap_or_default();
-            return Err(refusal(verdict, &what, status, response.headers(), &body, &secrets));
+            let body = body.and_then(Result::ok).unwrap_or_default();
+            return Err(refusal(verdict, what, status, response.headers(), &body, &known.secrets()));
         }
         let body = match body {
-            Ok(Ok(body)) => body,
-            Ok(Err((class, why))) => {
+            Some(Ok(body)) => body,
+            Some(Err((class, why))) => {
                 permit.answered(Answer::Unparsable);
                 return transient(class, format!("{what} answered {status}, but its body {why}"));
             }
-            Err(_) => {
+            None => {
                 permit.timed_out();
                 return late();
             }
         };
+        let secrets = known.secrets();
         match parse(&body, &secrets) {
             Ok(parsed) => {
                 permit.answered(Answer::Succeeded);
@@ -151,19 +194,28 @@ impl Exchange {
             Err(error) => {
                 permit.answered(Answer::Unparsable);
                 let body = (!confidential).then_some(&*body);
-                transient(FailureClass::Unparsable, unpromised(&what, status, &error, body, &secrets))
+                transient(FailureClass::Unparsable, unpromised(what, status, &error, body, &secrets))
             }
         }
     }
 }
 
+/// What comes before the time is over.
+async fn in_time<T>(over: Pin<&mut Sleep>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = over => None,
+    }
+}
+
 /// What is wrong with an answer whose status is a success; without its body where that is confidential.
 pub(super) fn unpromised(
-    what: &str,
+    what: &impl fmt::Display,
     status: StatusCode,
     error: &str,
     body: Option<&[u8]>,
-    secrets: &Secrets,
+    secrets: &Secrets<'_>,
 ) -> String {
     let said = body.map(|body| said(body, secrets)).unwrap_or_default();
     let error = secrets.scrub(error);
@@ -173,11 +225,11 @@ pub(super) fn unpromised(
 /// An answer whose status is not a success.
 pub(super) fn refusal(
     verdict: Verdict,
-    what: &str,
+    what: &impl fmt::Display,
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
-    secrets: &Secrets,
+    secrets: &Secrets<'_>,
 ) -> PlatformError {
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let message = format!("{what} answered {status}{}", said(body, secrets));
@@ -192,7 +244,7 @@ pub(super) fn refusal(
 }
 
 /// The body's beginning, to be appended to a message.
-fn said(body: &[u8], secrets: &Secrets) -> String {
+fn said(body: &[u8], secrets: &Secrets<'_>) -> String {
     let text = secrets.scrub(&String::from_utf8_lossy(body));
     if text.is_empty() { String::new() } else { format!(", body: {text}") }
 }

@@ -25,7 +25,7 @@ pub fn login(body: &[u8]) -> Result<Login, String> {
 
 /// A page of the listing.
 pub fn page(body: &[u8]) -> Result<Page, String> {
-    wire::page(body, &hiding(&[]))
+    wire::page(body, &Secrets::new([]))
 }
 
 /// The answer to the sync of `wanted`.
@@ -40,17 +40,19 @@ pub fn quota_signals(head: &[Field<'_>]) -> QuotaSignals {
 
 /// The message where a success is none by its body, or by `error`.
 pub fn unpromised(error: &str, body: &[u8], secrets: &[&str]) -> String {
-    exchange::unpromised(WHAT, StatusCode::OK, error, Some(body), &hiding(secrets))
+    let secrets = of(secrets);
+    exchange::unpromised(&WHAT, StatusCode::OK, error, Some(body), &Secrets::new(&secrets))
 }
 
 /// An answer whose status is no success, or is to be taken for none.
 pub fn refusal(status: u16, head: &[Field<'_>], body: &[u8], secrets: &[&str]) -> PlatformError {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    exchange::refusal(Verdict::of(status), WHAT, status, &headers(head), body, &hiding(secrets))
+    let secrets = of(secrets);
+    exchange::refusal(Verdict::of(status), &WHAT, status, &headers(head), body, &Secrets::new(&secrets))
 }
 
-fn hiding(secrets: &[&str]) -> Secrets {
-    Secrets::new(&secrets.iter().map(|secret| SecretString::from(*secret)).collect::<Vec<_>>())
+fn of(secrets: &[&str]) -> Vec<SecretString> {
+    secrets.iter().map(|secret| SecretString::from(*secret)).collect()
 }
 
 /// Without what HTTP cannot carry.

@@ -10,14 +10,14 @@ const TELLING: usize = 4;
 const HIDDEN: &str = "[secret]";
 
 /// The secrets of one request. A platform may echo any of them in an error body.
-pub(super) struct Secrets(Vec<SecretString>);
+pub(super) struct Secrets<'a>(Vec<&'a SecretString>);
 
-impl Secrets {
+impl<'a> Secrets<'a> {
     /// Each is hidden as it is and however JSON, a URL or HTML spells it: platforms write `/` as `\/` or `%2F`, `é` as `\u00e9`
     /// and `"` as `&quot;`.
-    pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
+    pub(super) fn new(secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
         let is_some = |secret: &&SecretString| !secret.expose_secret().is_empty();
-        let mut secrets: Vec<_> = secrets.into_iter().filter(is_some).cloned().collect();
+        let mut secrets: Vec<_> = secrets.into_iter().filter(is_some).collect();
         // The longest first: a secret that contains another is hidden whole.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
         Self(secrets)
@@ -165,8 +165,17 @@ fn is_format(c: char) -> bool {
 mod tests {
     use super::*;
 
-    fn hiding<const N: usize>(secrets: [&str; N]) -> Secrets {
-        Secrets::new(&secrets.map(SecretString::from))
+    /// Scrubs with these.
+    struct Hiding(Vec<SecretString>);
+
+    impl Hiding {
+        fn scrub(&self, text: &str) -> String {
+            Secrets::new(&self.0).scrub(text)
+        }
+    }
+
+    fn hiding<const N: usize>(secrets: [&str; N]) -> Hiding {
+        Hiding(secrets.map(SecretString::from).into())
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn token_life(json: &str) -> Option<Duration> {
 
 /// One page of the listing. An entry that is no campaign spoils itself, not the page; what is said of it holds none of the
 /// secrets, while its payload is the platform's own data and stays as it is.
-pub(super) fn page(body: &[u8], secrets: &Secrets) -> Result<Page, String> {
+pub(super) fn page(body: &[u8], secrets: &Secrets<'_>) -> Result<Page, String> {
     #[derive(Deserialize)]
     struct Body<'a> {
         #[serde(borrow)]

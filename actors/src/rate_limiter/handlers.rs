@@ -25,8 +25,15 @@ impl Handler<PermitEvent> for RateLimiter {
     type Result = ();
 
     fn handle(&mut self, event: PermitEvent, ctx: &mut Context<Self>) {
+        // Where requests count until they are answered, one that has only been sent makes room for nobody.
+        let makes_room = event.fate != Fate::Sent || self.rule != StampRule::Completion;
         self.note(event);
-        self.serve(ctx);
+        if makes_room {
+            self.serve(ctx);
+        } else {
+            let requests = self.requests;
+            self.progress.send_modify(|progress| progress.requests = requests);
+        }
     }
 }
 

@@ -50,7 +50,15 @@ impl Scene {
             Arc::new(AccountMetrics::of_nobody()),
         );
         let auth = auth.start().recipient();
-        let requester = Requester { auth, limiter: limiter.clone(), retry, budget, progress, jitter };
+        let requester = Requester {
+            auth,
+            token: Default::default(),
+            limiter: limiter.clone(),
+            retry,
+            budget,
+            progress,
+            jitter,
+        };
         Self { platform, limiter, requester }
     }
 

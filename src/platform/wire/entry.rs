@@ -31,7 +31,7 @@ struct Fields<'a> {
 }
 
 /// Any JSON value becomes an entry; none is lost.
-pub(super) fn listed(json: &RawValue, secrets: &Secrets) -> Listed {
+pub(super) fn listed(json: &RawValue, secrets: &Secrets<'_>) -> Listed {
     let payload = json.get();
     let fields = match object::<Fields<'_>>(payload) {
         Ok(fields) => fields,
@@ -58,7 +58,7 @@ fn campaign(id: CampaignId, fields: &Fields<'_>, payload: &str) -> Result<Campai
     })
 }
 
-fn malformed(id: Option<CampaignId>, message: &str, payload: &str, secrets: &Secrets) -> Listed {
+fn malformed(id: Option<CampaignId>, message: &str, payload: &str, secrets: &Secrets<'_>) -> Listed {
     let id = id.unwrap_or_else(|| CampaignId::of_payload(payload));
     Listed::Malformed { id, message: secrets.scrub(message), payload: payload.into() }
 }

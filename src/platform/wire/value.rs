@@ -1,5 +1,6 @@
 //! Single JSON values into what the model holds. Each error names the field, what it holds and what it should.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use actors::model::CampaignId;
@@ -35,7 +36,10 @@ pub(super) fn text(name: &str, field: Field<'_>) -> Result<String, String> {
 /// A number exactly as it was written, bare or in a string. It never becomes a float.
 pub(super) fn decimal(name: &str, field: Field<'_>) -> Result<Box<str>, String> {
     let json = present(name, field)?;
-    let unquoted: String = serde_json::from_str(json).unwrap_or_else(|_| json.to_owned());
+    let unquoted = match json.starts_with('"') {
+        true => serde_json::from_str(json).unwrap_or_default(),
+        false => Cow::Borrowed(json),
+    };
     if is_number(&unquoted) { Ok(unquoted.into()) } else { Err(wrong(name, json, "a decimal number")) }
 }
 
@@ -48,7 +52,7 @@ pub(super) fn count(name: &str, field: Field<'_>) -> Result<i64, String> {
 /// A moment as RFC 3339 writes it.
 pub(super) fn time(name: &str, field: Field<'_>) -> Result<SystemTime, String> {
     let json = present(name, field)?;
-    serde_json::from_str::<String>(json)
+    serde_json::from_str::<Cow<'_, str>>(json)
         .ok()
         .and_then(|text| text.parse::<jiff::Timestamp>().ok())
         .and_then(|time| SystemTime::try_from(time).ok())
