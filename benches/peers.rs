@@ -28,13 +28,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::contender::{Contender, Surroundings};
 use crate::laboratory::{Laboratory, Platform, right_rows};
 use crate::regime::{Regime, Work};
 use crate::table::Ran;
 use crate::toolbox::Toolbox;
+
+/// As in the program, so that it is the same that is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Measures campaign-sync beside others.
 #[derive(Parser)]
@@ -96,17 +100,15 @@ fn main() -> ExitCode {
 async fn compare(args: &Args) -> anyhow::Result<()> {
     let toolbox = Toolbox::install(Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers"))?;
     let mut laboratory = Laboratory::open().await?;
-    let all = [Regime::Start, Regime::Limit, Regime::Latency, Regime::Throughput, Regime::Store];
-    for regime in all.into_iter().filter(|regime| args.regime.is_empty() || args.regime.contains(regime)) {
-        match regime.work(args.part) {
-            Some(work) => {
-                let ran = race(args, regime, &work, &toolbox, &mut laboratory).await?;
-                let _ = writeln!(io::stdout(), "{}", table::of_regime(regime, &work, &ran));
-            }
-            None => {
-                let rows = (1_000_000.0 * args.part) as u64;
-                let _ = writeln!(io::stdout(), "{}", store(args, rows, &mut laboratory).await?);
-            }
+    let all = Regime::value_variants().iter().copied();
+    for regime in all.filter(|regime| args.regime.is_empty() || args.regime.contains(regime)) {
+        for work in regime.works(args.part) {
+            let ran = race(args, regime, &work, &toolbox, &mut laboratory).await?;
+            let _ = writeln!(io::stdout(), "{}", table::of_regime(regime, &work, &ran));
+        }
+        if regime == Regime::Store {
+            let rows = (1_000_000.0 * args.part) as u64;
+            let _ = writeln!(io::stdout(), "{}", store(args, rows, &mut laboratory).await?);
         }
     }
     Ok(())
@@ -143,23 +145,33 @@ async fn run(
     let (folder, platform) = (tempfile::tempdir()?, Platform::start(work)?);
     let there = Surroundings { platform: &platform.url, database: &database, folder: folder.path() };
     let command = contender.command(work, &there, toolbox)?;
+    let before = laboratory.processor()?;
     let usage = tokio::task::spawn_blocking(move || measured::measured(&command)).await??;
+    let database_processor = laboratory.processor()?.saturating_sub(before);
     let seen = platform.stop()?;
     let right = match contender.stores() && work.campaigns > 0 {
         true => Some(right_rows(&database, work.campaigns).await?),
         false => None,
     };
-    Ok(Ran { usage, seen, right })
+    Ok(Ran { usage, seen, database_processor, right })
 }
 
 /// Rows that are new, then the same rows with other numbers in them.
 async fn store(args: &Args, rows: u64, laboratory: &mut Laboratory) -> anyhow::Result<String> {
     let mut pairs: [Vec<(Duration, Duration)>; 2] = Default::default();
-    for _ in 0..args.runs {
+    for turn in 0..args.runs {
         let (ours, theirs) = (laboratory.database(true).await?, laboratory.database(true).await?);
         for (round, pairs) in (0..).zip(&mut pairs) {
-            let copied = store_bound::copied(&theirs, rows, round).await?;
-            pairs.push((store_bound::through_the_actor(&ours, rows, round).await?, copied));
+            let (mut through_the_actor, mut copied) = (Duration::ZERO, Duration::ZERO);
+            // Now the one goes first, now the other, and neither has to write what the other has left.
+            for is_ours in [turn % 2 == 0, turn % 2 == 1] {
+                laboratory.checkpoint().await?;
+                match is_ours {
+                    true => through_the_actor = store_bound::through_the_actor(&ours, rows, round).await?,
+                    false => copied = store_bound::copied(&theirs, rows, round).await?,
+                }
+            }
+            pairs.push((through_the_actor, copied));
         }
     }
     Ok(table::of_store(rows, store_bound::made(rows), &pairs))

@@ -104,10 +104,13 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 /// The file's bytes. Not of a pipe, which would be waited for.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, UnusableFile> {
     let unreadable = |error: std::io::Error| UnusableFile::new(path, format!("cannot be read: {error}"));
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
         return Err(UnusableFile::new(path, "is no regular file"));
     }
-    let mut bytes = Vec::new();
+    let size = metadata.len();
+    // In one piece: what a vector grows out of is not wiped.
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(MAX_FILE_BYTES) + 1).unwrap_or_default());
     File::open(path)
         .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;

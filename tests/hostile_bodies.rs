@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use actors::model::{AccessToken, PageRequest};
+use actors::model::{AccessToken, FailureClass, PageRequest};
 use actors::permit::Permit;
 use actors::ports::Platform;
 use campaign_sync::platform::{Connections, HttpPlatform, PlatformSettings};
@@ -32,14 +32,18 @@ fn client(mock: &MockPlatform) -> HttpPlatform {
 }
 
 fn client_of(url: &str) -> HttpPlatform {
+    // The bound has to end it, and not the time.
+    client_within(url, Duration::from_secs(60))
+}
+
+fn client_within(url: &str, request_timeout: Duration) -> HttpPlatform {
     let connections = Connections::plain(1).expect("nothing is sent yet");
     let settings = PlatformSettings {
         base_url: url.parse().expect("it is a URL"),
         account: "acme".into(),
         email: EMAIL.to_owned(),
         password: PASSWORD.into(),
-        // The bound has to end it, and not the time.
-        request_timeout: Duration::from_secs(60),
+        request_timeout,
     };
     HttpPlatform::new(settings, &connections).expect("nothing is sent yet")
 }
@@ -135,4 +139,29 @@ async fn ten_gigabytes_in_a_body_of_ten_megabytes_take_no_more_memory_than_any_o
     assert!(refusal.ends_with("but its body is larger than 16777216 bytes"), "{refusal}");
     assert!(peak > 16 * MIB && peak < 80 * MIB, "{peak} bytes");
     assert!(serving.join().expect("it does not panic") > 8 * MIB, "all of it was read");
+}
+
+/// A chunk's extension is no body: no bound of one sees it, and it is read byte by byte.
+#[actix::test]
+async fn bytes_that_never_end_and_are_no_body_are_read_for_as_long_as_a_request_may_take() {
+    let _turn = TURN.lock().await;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let serving = std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().expect("somebody comes");
+        let _ = connection.read(&mut [0; 4096]).expect("a request");
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;";
+        let mut taken = 0_usize;
+        if connection.write_all(head).is_ok() {
+            while connection.write_all(&[b'x'; 64 * 1024]).is_ok() {
+                taken += 1;
+            }
+        }
+        taken
+    });
+    let client = client_within(&format!("http://{address}"), Duration::from_secs(1));
+    let outcome = tokio::time::timeout(Duration::from_secs(60), client.login(Permit::for_test())).await;
+    let error = outcome.expect("its time is over").expect_err("it is no answer");
+    assert_eq!(error.class(), FailureClass::Timeout, "{error}");
+    assert!(serving.join().expect("it does not panic") > 0, "some of it was read");
 }

@@ -2,6 +2,7 @@
 //! While it waits, for whatever, it holds nothing: no permit, no connection.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -26,8 +27,8 @@ use crate::spans;
 #[derive(Clone)]
 pub(crate) struct Requester {
     pub(crate) auth: Recipient<GetToken>,
-    /// The token of its last request.
-    pub(crate) token: RefCell<Option<Arc<IssuedToken>>>,
+    /// The token of the last request, which all clones share.
+    pub(crate) token: Rc<RefCell<Option<Arc<IssuedToken>>>>,
     pub(crate) limiter: Addr<RateLimiter>,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,

@@ -24,6 +24,8 @@ const WINDOWS_MEASURED: u32 = 2;
 /// The next request may be delayed by more than any was yet: half as much again, and at least this part of a window,
 /// of which the limit's own margin is a part.
 const SMALLEST_SPREAD: u32 = 100;
+/// However short the window is: a scheduler's slice, between the stamp and the sending.
+const SHORTEST_SPREAD: Duration = Duration::from_millis(3);
 
 /// And this where requests were measured before the safest rule was left.
 const SMALLEST_SPREAD_IN_HINDSIGHT: u32 = 50;
@@ -129,7 +131,7 @@ impl Latencies {
         if !measured_enough || self.mean() <= window.mul_f64(TOLERATED) {
             return StampRule::Completion;
         }
-        let least = (window / SMALLEST_SPREAD).saturating_sub(limit.margin());
+        let least = (window / SMALLEST_SPREAD).max(SHORTEST_SPREAD).saturating_sub(limit.margin());
         let cautious = self.cautious(self.spread()).max(least.saturating_mul(self.caution));
         let step = window / SPREAD_STEP;
         let steps = cautious.min(self.request_timeout).as_nanos().div_ceil(step.as_nanos());

@@ -180,12 +180,12 @@ fn each_run_has_its_part_of_a_shared_transaction_in_its_own_trace() {
 }
 
 #[test]
-fn whatever_is_logged_has_its_ids_and_what_only_a_trace_needs_is_not_made_for_that() {
+fn the_spans_of_runs_logins_and_pages_are_made_at_every_level_and_no_others() {
     let (recorder, _guard) = Recorder::start(LevelFilter::ERROR);
     let (platform, store) = (Rc::new(ScriptedPlatform::obliging(2)), Rc::new(MemoryStore::default()));
     in_virtual_time(run_to_end(settings(), &platform, &store));
     let seen = recorder.seen();
     let mut names: Vec<&str> = seen.iter().map(|span| span.name).collect();
     names.sort_unstable();
-    assert_eq!(names, ["list", "login", "run"], "the line of a campaign that is given up names it itself");
+    assert_eq!(names, ["list", "login", "run"]);
 }

@@ -10,7 +10,7 @@ use crate::measurement::Measurement;
 
 /// Windows of work below which an end or a beginning weighs more than the schedule.
 const WINDOWS_TO_JUDGE: usize = 5;
-/// Windows below this are for trying out: the limiter's margin of 5 ms is more than half a percent of them.
+/// Windows below this are for trying out: the millisecond of the clocks is too much of them.
 const WINDOW_TO_JUDGE: Duration = Duration::from_secs(1);
 /// The mean latency, as a share of the window, above which the limiter stamps at sending (`actors::stamp_rule`).
 const STAMPED_AT_SENDING_FROM: f64 = 0.05;

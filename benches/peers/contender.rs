@@ -11,7 +11,7 @@ use mock_platform::{EMAIL, PASSWORD};
 use crate::regime::Work;
 use crate::toolbox::Toolbox;
 
-/// Whose command line and language differ, and nothing else: all get the same settings.
+/// All get the same work, limit and concurrency; batches, retries and how the limit is kept are each contender's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Contender {
     CampaignSync,

@@ -10,6 +10,7 @@ use campaign_sync::private_postgres::{ThrowawayPostgres, throwaway_durable};
 use mock_platform::campaign;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use procfs::process::Process;
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls};
 
@@ -53,10 +54,31 @@ impl Laboratory {
         let name = format!("run_{}", self.databases);
         let template = if with_our_tables { MIGRATED } else { "template1" };
         self.administrator.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await?;
-        // What the run before has left to be written is not this one's.
-        self.administrator.batch_execute("CHECKPOINT").await?;
+        self.checkpoint().await?;
         Ok(url(&self.postgres, &name))
     }
+
+    /// What one run has left to be written is not the next one's.
+    pub(crate) async fn checkpoint(&self) -> anyhow::Result<()> {
+        Ok(self.administrator.batch_execute("CHECKPOINT").await?)
+    }
+
+    /// What the server's processes have spent on processors so far, those that have ended included.
+    pub(crate) fn processor(&self) -> anyhow::Result<Duration> {
+        let id_file = self.postgres.socket_directory().join("data/postmaster.pid");
+        let id_file = std::fs::read_to_string(id_file).context("no server runs")?;
+        let postmaster: i32 = id_file.lines().next().context("it has no id")?.parse()?;
+        let own = Process::new(postmaster)?.stat()?;
+        let ended = u64::try_from(own.cutime + own.cstime)?;
+        let running = procfs::process::all_processes()?.filter_map(|process| process.ok()?.stat().ok());
+        let running = running.filter(|stat| stat.ppid == postmaster).map(|stat| stat.utime + stat.stime);
+        Ok(of_ticks(own.utime + own.stime + ended + running.sum::<u64>()))
+    }
+}
+
+/// In the kernel's unit.
+fn of_ticks(ticks: u64) -> Duration {
+    Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64)
 }
 
 fn url(postgres: &ThrowawayPostgres, database: &str) -> String {
@@ -126,8 +148,8 @@ impl Platform {
 
     pub(crate) fn stop(mut self) -> anyhow::Result<Seen> {
         let id = i32::try_from(self.child.id())?;
-        let stat = procfs::process::Process::new(id)?.stat()?;
-        let ticks = stat.utime + stat.stime;
+        let stat = Process::new(id)?.stat()?;
+        let processor = of_ticks(stat.utime + stat.stime);
         kill(Pid::from_raw(id), Signal::SIGTERM)?;
         let mut rest = String::new();
         self.said.read_to_string(&mut rest)?;
@@ -144,7 +166,7 @@ impl Platform {
         Ok(Seen {
             requests: ["auth", "list", "sync"].into_iter().map(of).sum(),
             throttled: seen["throttled"].as_u64().with_context(|| format!("no 429s in {json}"))?,
-            processor: Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64),
+            processor,
         })
     }
 }

@@ -27,17 +27,19 @@ impl Work {
     }
 }
 
-/// What binds.
+/// What binds, in the order in which they are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Regime {
+    /// How it starts: there is nothing to do.
+    Start,
     /// The platform's limit.
     Limit,
     /// The platform's latency.
     Latency,
     /// The contender itself.
     Throughput,
-    /// How it starts: there is nothing to do.
-    Start,
+    /// How campaign-sync's cost grows with the campaigns.
+    Growth,
     /// PostgreSQL: a million rows that are there, without a platform.
     Store,
 }
@@ -49,14 +51,16 @@ impl fmt::Display for Regime {
             Regime::Latency => "latency-bound",
             Regime::Throughput => "throughput-bound",
             Regime::Start => "start-up",
+            Regime::Growth => "growth",
             Regime::Store => "store-bound",
         })
     }
 }
 
 impl Regime {
-    /// None where there is no platform. A part of the campaigns is for trying it out.
-    pub(crate) fn work(self, part: f64) -> Option<Work> {
+    /// None where there is no platform; several where they are one after the other. A part of the campaigns is for trying it
+    /// out.
+    pub(crate) fn works(self, part: f64) -> Vec<Work> {
         let idle = Work {
             campaigns: 0,
             limit: None,
@@ -67,22 +71,25 @@ impl Regime {
         };
         let of = |campaigns: u64| ((campaigns as f64 * part) as u64).max(1);
         match self {
-            Regime::Limit => Some(Work {
+            Regime::Limit => vec![Work {
                 campaigns: of(100),
                 limit: Some((10, 1)),
                 latency: Duration::from_millis(33),
                 error_rate: 0.2,
                 ..idle
-            }),
-            Regime::Latency => Some(Work {
+            }],
+            Regime::Latency => vec![Work {
                 campaigns: of(2_000),
                 latency: Duration::from_millis(200),
                 concurrency: 64,
                 ..idle
-            }),
-            Regime::Throughput => Some(Work { campaigns: of(100_000), page_size: 500, ..idle }),
-            Regime::Start => Some(idle),
-            Regime::Store => None,
+            }],
+            Regime::Throughput => vec![Work { campaigns: of(100_000), page_size: 500, ..idle }],
+            Regime::Start => vec![idle],
+            Regime::Growth => [10_000, 100_000, 1_000_000]
+                .map(|campaigns| Work { campaigns: of(campaigns), page_size: 500, ..idle })
+                .into(),
+            Regime::Store => vec![],
         }
     }
 
@@ -90,6 +97,7 @@ impl Regime {
         use Contender::{Asyncio, BareLoop, CampaignSync, Dlt, DltAiohttp, Node};
         match self {
             Regime::Throughput => &[CampaignSync, BareLoop, Asyncio, Node, Dlt, DltAiohttp],
+            Regime::Growth => &[CampaignSync],
             Regime::Store => &[],
             _ => &[CampaignSync, Asyncio, Node, Dlt],
         }

@@ -14,6 +14,8 @@ use crate::regime::{Regime, Work};
 pub(crate) struct Ran {
     pub(crate) usage: Usage,
     pub(crate) seen: Seen,
+    /// What it cost the database's server.
+    pub(crate) database_processor: Duration,
     /// Rows that are just as the platform has them, where it stores any.
     pub(crate) right: Option<u64>,
 }
@@ -24,6 +26,7 @@ struct Medians {
     processor: f64,
     peak_mib: f64,
     platform: f64,
+    database: f64,
     requests: f64,
 }
 
@@ -35,6 +38,7 @@ impl Medians {
             processor: of(|ran| ran.usage.processor.as_secs_f64()),
             peak_mib: of(|ran| ran.usage.peak_bytes as f64 / 1_048_576.0),
             platform: of(|ran| ran.seen.processor.as_secs_f64()),
+            database: of(|ran| ran.database_processor.as_secs_f64()),
             requests: of(|ran| ran.seen.requests as f64),
         }
     }
@@ -74,6 +78,7 @@ pub(crate) fn of_regime(regime: Regime, work: &Work, ran: &[(Contender, Vec<Ran>
         "requests",
         "429s",
         "platform",
+        "database",
     ]);
     let medians: Vec<_> = ran.iter().map(|(contender, runs)| (contender, runs, Medians::of(runs))).collect();
     let Some((_, _, ours)) = medians.first() else { return text };
@@ -92,6 +97,7 @@ pub(crate) fn of_regime(regime: Regime, work: &Work, ran: &[(Contender, Vec<Ran>
             format!("{:.0}", medians.requests),
             runs.iter().map(|ran| ran.seen.throttled).max().unwrap_or(0).to_string(),
             format!("{:.2} s", medians.platform),
+            format!("{:.2} s", medians.database),
         ]);
     }
     for column in table.column_iter_mut().skip(1) {
@@ -101,7 +107,8 @@ pub(crate) fn of_regime(regime: Regime, work: &Work, ran: &[(Contender, Vec<Ran>
     text
 }
 
-/// New rows, and rows that are changed: through the actor and copied.
+/// New rows, and rows that are changed: through the actor and copied. The copy has no history, no audit log and no run that
+/// counts them.
 pub(crate) fn of_store(rows: u64, made: Duration, pairs: &[Vec<(Duration, Duration)>; 2]) -> String {
     let mut text =
         format!("store-bound: {rows} rows; to make them takes {:.2} s of each\n", made.as_secs_f64());

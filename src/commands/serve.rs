@@ -116,20 +116,23 @@ fn is_another_database(one: &DatabaseConfig, other: &DatabaseConfig) -> bool {
     }
 }
 
+/// What was renewed, secrets and certificate, is taken at once: the database may be away, or need the new password. The accounts
+/// change where it can be asked about them.
 async fn take_new_configuration(args: &ServeArgs, at_start: &ServeConfig, configurator: &Configurator) {
     let Some(new) = reload(args, at_start).await else { return };
-    if let Err(cause) = configurator.configure(&new, Audited::ConfigurationReloaded).await {
-        error!(cause = format!("{cause:#}"), "the new configuration is not used");
-        return;
-    }
     if let (Some(used), Some(new)) = (&at_start.api_token, &new.api_token) {
         used.replace(new.newest());
     }
     if let (Some(used), Some(new)) = (&at_start.database.url, &new.database.url) {
         used.replace_text(new);
     }
-    if let (Some(used), Some(new)) = (&at_start.listener.tls, &new.listener.tls) {
-        used.replace(new);
+    if let (Some(used), Some(new)) = (&at_start.listener.tls, &new.listener.tls)
+        && used.replace(new)
+    {
+        info!("another certificate is shown from now on");
+    }
+    if let Err(cause) = configurator.configure(&new, Audited::ConfigurationReloaded).await {
+        error!(cause = format!("{cause:#}"), "the new accounts and their settings are not used");
     }
 }
 

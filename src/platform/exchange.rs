@@ -13,6 +13,7 @@ use awc::http::header::{AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue,
 use awc::http::{Method, StatusCode};
 use awc::{Client, ClientRequest};
 use secrecy::SecretString;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::{Span, debug};
 
@@ -200,12 +201,13 @@ impl Attempt<'_> {
     }
 }
 
-/// What comes before the time is over.
+/// What comes before the time is over. The timer is looked at also where the work has used up what a task may do at a time:
+/// bytes that never end would else be read for ever.
 async fn in_time<T>(over: Pin<&mut Sleep>, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
         done = work => Some(done),
-        () = over => None,
+        () = unconstrained(over) => None,
     }
 }
 

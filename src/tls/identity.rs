@@ -1,12 +1,12 @@
 //! What we show who connects to us: certificates with their key. Promises that a new identity is shown from the next
-//! connection on, and that those that there are go on.
+//! connection on, also to who was here before, and that connections that there are go on.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::ServerConfig;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use thiserror::Error;
@@ -42,16 +42,24 @@ impl Identity {
         Ok(Self(Arc::new(RwLock::new(Arc::new(identity)))))
     }
 
-    /// From now on it is this one, for all clones.
-    pub(crate) fn replace(&self, new: &Self) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = new.newest();
+    /// From now on it is this one, for all clones. Whether it is another.
+    pub(crate) fn replace(&self, new: &Self) -> bool {
+        let new = new.newest();
+        let mut shown = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let is_another = shown.cert != new.cert;
+        *shown = new;
+        is_another
     }
 
     /// The settings of a server that shows it.
     pub(crate) fn server(&self) -> Result<ServerConfig, rustls::Error> {
         let builder =
             ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13, &TLS12])?;
-        Ok(builder.with_no_client_auth().with_cert_resolver(Arc::new(self.clone())))
+        let mut server = builder.with_no_client_auth().with_cert_resolver(Arc::new(self.clone()));
+        // Who resumes a session is shown no certificate.
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+        Ok(server)
     }
 
     fn newest(&self) -> Arc<CertifiedKey> {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
+use secrecy::zeroize::Zeroizing;
 
 use super::UnusableFile;
 
@@ -24,7 +25,7 @@ pub(crate) fn read(path: &Path) -> Result<PrivateKeyDer<'static>, UnusableFile> 
             "can be read by others; chmod 0600 closes it (0640 is allowed where it is root's)",
         ));
     }
-    let pem = super::read(path)?;
+    let pem = Zeroizing::new(super::read(path)?);
     PrivateKeyDer::from_pem_slice(&pem).map_err(|_| match super::is_pem(&pem) {
         true => unusable("holds no private key without a passphrase"),
         false => unusable("is not PEM"),

@@ -114,7 +114,7 @@ fn a_reload_for_which_the_database_cannot_be_asked_everything_changes_nothing() 
     database.execute("ALTER TABLE dead_letters RENAME TO elsewhere");
     folder.configure(&(account("comes", "schedule = '1s'\n") + &account("stays", "schedule = '30d'\n")));
     serving.signal(Signal::SIGHUP);
-    let line = serving.says("the new configuration is not used");
+    let line = serving.says("the new accounts and their settings are not used");
     assert!(line.contains("dead_letters"), "{line}");
     assert_eq!(
         (serving.accounts(), &serving.account("stays")["schedule"]),

@@ -7,12 +7,15 @@ use std::sync::{Arc, Mutex};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy, split};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use crate::certificates::Identity;
+
+/// PostgreSQL's `SSLRequest`: its length, and a number that is no version.
+const ASKS_FOR_ENCRYPTION: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
 
 /// Lives as long as the value.
 pub(crate) struct Listener {
@@ -62,6 +65,22 @@ impl Listener {
                     return;
                 }
             }
+        })
+        .await
+    }
+
+    /// A PostgreSQL that agrees to encrypt and then does not; who does not ask for it is let through to another server.
+    pub(crate) async fn that_breaks_its_promise(behind: SocketAddr) -> Self {
+        Self::start(move |mut stream, read| async move {
+            let Some(first) = next(&mut stream, &read).await else { return };
+            if first.starts_with(ASKS_FOR_ENCRYPTION) {
+                let _ = stream.write_all(b"Sorry, this is no TLS").await;
+                while next(&mut stream, &read).await.is_some() {}
+                return;
+            }
+            let mut server = TcpStream::connect(behind).await.unwrap();
+            server.write_all(&first).await.unwrap();
+            let _ = copy_bidirectional(&mut stream, &mut server).await;
         })
         .await
     }

@@ -9,6 +9,7 @@ use campaign_sync::store::{DatabaseUrl, PgStore};
 use tempfile::TempDir;
 
 use crate::certificates::{Authority, Valid, self_signed, written};
+use crate::listener::Listener;
 use crate::server::{Cluster, Server};
 
 const HERE: &[&str] = &["127.0.0.1", "localhost"];
@@ -233,6 +234,21 @@ async fn whom_the_server_lets_in_only_without_tls_is_connected_without_unless_tl
     ] {
         assert_cell(&server, "erin", name, options, &wanted).await;
     }
+}
+
+#[tokio::test]
+async fn where_the_servers_encryption_fails_prefer_does_without_and_require_does_not() {
+    let cluster = Cluster::new().await;
+    let server = cluster.serve(Some(&self_signed(HERE, false)), None).await;
+    let front = Listener::that_breaks_its_promise(([127, 0, 0, 1], server.port).into()).await;
+    let url = |mode: &str| {
+        let text =
+            format!("postgres://erin@{}/postgres?application_name=fails&sslmode={mode}", front.address);
+        text.parse::<DatabaseUrl>().unwrap()
+    };
+    assert_eq!(outcome(&server, &url("prefer"), "fails").await, Ok(None));
+    let refused = outcome(&server, &url("require"), "fails").await;
+    assert!(matches!(&refused, Err(error) if error.to_string().contains("is not TLS")), "{refused:?}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use campaign_sync::private_postgres::{ThrowawayPostgres, throwaway};
@@ -15,8 +16,8 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::certificates::{Authority, Identity, Valid, written};
 use crate::platform::{address, quick_platform};
@@ -24,30 +25,37 @@ use crate::platform::{address, quick_platform};
 /// For what comes soon or never.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Until it says where it serves.
-fn begin(words: Vec<String>, database_url: String) -> (Child, SocketAddr) {
+/// Until it says where it serves; what it says from then on can be waited for.
+fn begin(words: Vec<String>, database_url: String) -> (Child, SocketAddr, Receiver<String>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_campaign-sync"));
     command.args(words).env_clear().current_dir("/").stderr(Stdio::piped());
     command.env("AD_PLATFORM_PASSWORD", PASSWORD).env("DATABASE_URL", database_url);
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let line = lines.by_ref().map_while(Result::ok).find(|line| line.contains("\"serving\"")).unwrap();
+    let (sender, said) = channel();
     // Whoever writes to it must not be stopped by nobody reading.
-    std::thread::spawn(move || lines.for_each(drop));
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| sender.send(line).unwrap_or(())));
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["encrypted"], true);
-    (child, line["address"].as_str().unwrap().parse().unwrap())
+    (child, line["address"].as_str().unwrap().parse().unwrap(), said)
 }
 
-async fn health(address: SocketAddr, believed: &str, name: &'static str) -> std::io::Result<String> {
+async fn connect(
+    address: SocketAddr,
+    believed: &str,
+    name: &'static str,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(believed.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let client = client.with_root_certificates(roots).with_no_client_auth();
     let stream = TcpStream::connect(address).await?;
-    let name = ServerName::try_from(name).unwrap();
-    let mut stream = TlsConnector::from(Arc::new(client)).connect(name, stream).await?;
+    TlsConnector::from(Arc::new(client)).connect(ServerName::try_from(name).unwrap(), stream).await
+}
+
+async fn ask(stream: &mut TlsStream<TcpStream>) -> std::io::Result<String> {
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await?;
     let mut answer = vec![];
     // Whether or not it says goodbye.
@@ -55,11 +63,16 @@ async fn health(address: SocketAddr, believed: &str, name: &'static str) -> std:
     Ok(String::from_utf8(answer).unwrap())
 }
 
+async fn health(address: SocketAddr, believed: &str, name: &'static str) -> std::io::Result<String> {
+    ask(&mut connect(address, believed, name).await?).await
+}
+
 /// A service with such a certificate in files of that folder, as they are written there.
 struct Service {
     folder: tempfile::TempDir,
     child: Child,
     address: SocketAddr,
+    said: Option<Receiver<String>>,
     platform: MockPlatform,
     _postgres: ThrowawayPostgres,
 }
@@ -78,8 +91,23 @@ impl Service {
             address(&platform)
         );
         let words = words.split_whitespace().map(str::to_owned).collect();
-        let (child, address) = tokio::task::spawn_blocking(move || begin(words, database)).await.unwrap();
-        Self { folder, child, address, platform, _postgres: postgres }
+        let begun = tokio::task::spawn_blocking(move || begin(words, database)).await.unwrap();
+        let (child, address, said) = begun;
+        Self { folder, child, address, said: Some(said), platform, _postgres: postgres }
+    }
+
+    /// The next line of its log with these words.
+    async fn says(&mut self, words: &'static str) {
+        let said = self.said.take().unwrap();
+        let wait = move || {
+            while !said
+                .recv_timeout(PATIENCE)
+                .unwrap_or_else(|_| panic!("{words:?} was not said"))
+                .contains(words)
+            {}
+            said
+        };
+        self.said = Some(tokio::task::spawn_blocking(wait).await.unwrap());
     }
 
     fn signal(&self, signal: Signal) {
@@ -117,14 +145,28 @@ async fn the_service_shows_its_certificate_and_answers_nobody_without_tls() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_was_renewed_is_shown_after_a_reload() {
+async fn a_certificate_that_was_renewed_is_shown_after_a_reload_and_who_is_connected_stays_so() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
-    let service = Service::start(&old.issues(&["localhost"], Valid::Now)).await;
+    let mut service = Service::start(&old.issues(&["localhost"], Valid::Now)).await;
+    let mut connected = connect(service.address, &old.pem, "localhost").await.unwrap();
     files(&service.folder, &new.issues(&["localhost"], Valid::Now));
     assert!(health(service.address, &new.pem, "localhost").await.is_err(), "nobody has said so yet");
     service.signal(Signal::SIGHUP);
-    let renewed = async { while health(service.address, &new.pem, "localhost").await.is_err() {} };
-    timeout(PATIENCE, renewed).await.expect("it is taken");
+    service.says("another certificate is shown").await;
+    assert!(health(service.address, &new.pem, "localhost").await.is_ok());
     assert!(health(service.address, &old.pem, "localhost").await.is_err());
+    assert!(ask(&mut connected).await.unwrap().starts_with("HTTP/1.1 200"));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_the_new_certificates_is_refused_and_the_old_ones_stay() {
+    let authority = Authority::new("ours");
+    let mut service = Service::start(&authority.issues(&["localhost"], Valid::Now)).await;
+    // As in the middle of a renewal.
+    written(service.folder.path(), "server-key.pem", &authority.issues(&["localhost"], Valid::Now).key);
+    service.signal(Signal::SIGHUP);
+    service.says("the key is not that of the certificate").await;
+    assert!(health(service.address, &authority.pem, "localhost").await.is_ok());
     service.stop().await;
 }

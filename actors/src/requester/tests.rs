@@ -1,5 +1,6 @@
 //! One request on a platform that follows a script, in virtual time.
 
+use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,10 +22,30 @@ use crate::testing::{Call, Play, ScriptedPlatform, in_virtual_time, limit, unwat
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// Between the requests and the `AuthActor`: how often that is asked.
+struct CountsQuestions {
+    auth: Recipient<GetToken>,
+    asked: Rc<Cell<u32>>,
+}
+
+impl Actor for CountsQuestions {
+    type Context = Context<Self>;
+}
+
+impl Handler<GetToken> for CountsQuestions {
+    type Result = ();
+
+    fn handle(&mut self, question: GetToken, _: &mut Context<Self>) {
+        self.asked.set(self.asked.get() + 1);
+        self.auth.do_send(question);
+    }
+}
+
 struct Scene {
     platform: Rc<ScriptedPlatform>,
     limiter: Addr<RateLimiter>,
     requester: Requester,
+    asked_for_tokens: Rc<Cell<u32>>,
 }
 
 impl Scene {
@@ -49,7 +70,10 @@ impl Scene {
             jitter.clone(),
             Arc::new(AccountMetrics::of_nobody()),
         );
-        let auth = auth.start().recipient();
+        let asked_for_tokens = Rc::new(Cell::new(0));
+        let auth = CountsQuestions { auth: auth.start().recipient(), asked: asked_for_tokens.clone() }
+            .start()
+            .recipient();
         let requester = Requester {
             auth,
             token: Default::default(),
@@ -59,7 +83,7 @@ impl Scene {
             progress,
             jitter,
         };
-        Self { platform, limiter, requester }
+        Self { platform, limiter, requester, asked_for_tokens }
     }
 
     async fn fetch(&self, page: u32) -> Result<Page, RequestError> {
@@ -119,6 +143,44 @@ fn under_a_limit_of_one_request_the_login_is_not_kept_waiting_by_who_waits_for_i
         assert!(first.is_ok() && second.is_ok());
         assert!(begun.elapsed() < 4 * SECOND, "{:?}", begun.elapsed());
         assert_eq!(scene.counts().await.total, 3);
+    });
+}
+
+#[test]
+fn whoever_has_a_token_asks_for_none_until_it_is_due_to_be_renewed_or_refused() {
+    in_virtual_time(async {
+        let refused = lists(|call| if call.subject == 9 { Play::Unauthorized } else { Play::Well });
+        let scene = Scene::new(&[], refused.token_life(100 * SECOND), attempts(3));
+        // As the sync actors do: each request by a clone.
+        let fetch = async |page| {
+            let requester = scene.requester.clone();
+            Scene {
+                requester,
+                platform: scene.platform.clone(),
+                limiter: scene.limiter.clone(),
+                asked_for_tokens: Rc::default(),
+            }
+            .fetch(page)
+            .await
+        };
+        for page in 1..=5 {
+            assert!(fetch(page).await.is_ok());
+        }
+        assert_eq!(scene.asked_for_tokens.get(), 1);
+        tokio::time::sleep(91 * SECOND).await;
+        assert!(fetch(6).await.is_ok());
+        assert_eq!(scene.asked_for_tokens.get(), 2, "it is due");
+        tokio::time::sleep(SECOND).await;
+        assert!(fetch(7).await.is_ok());
+        assert_eq!(
+            (scene.asked_for_tokens.get(), scene.tokens().last()),
+            (3, Some(&2)),
+            "the new one is there by now"
+        );
+        assert!(fetch(8).await.is_ok());
+        assert_eq!(scene.asked_for_tokens.get(), 3);
+        assert!(fetch(9).await.is_err());
+        assert!(scene.asked_for_tokens.get() > 3, "one that was refused is no token any more");
     });
 }
 
