@@ -11,7 +11,8 @@ mod traces;
 use std::io::{self, IsTerminal};
 
 use anyhow::Context;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 use url::Url;
@@ -30,8 +31,7 @@ pub fn start(
     collector: Option<&Url>,
     stderr: &StandardError,
 ) -> anyhow::Result<Option<Traces>> {
-    let filter =
-        EnvFilter::try_new(level).with_context(|| format!("the log level {level:?} does not parse"))?;
+    let filter = filter(level).with_context(|| format!("the log level {level:?} does not parse"))?;
     let logs = fmt::layer().with_writer(stderr.clone());
     let logs = match format {
         LogFormat::Json => logs.json().flatten_event(true).with_filter(filter).boxed(),
@@ -49,6 +49,14 @@ pub fn start(
         .try_init()
         .map_err(|error| anyhow::anyhow!("logging could not be set up: {error}"))?;
     Ok(traces)
+}
+
+/// A level alone is compared and nothing else; the other filter has its own record of the spans that are entered.
+fn filter(level: &str) -> anyhow::Result<Box<dyn Filter<Registry> + Send + Sync>> {
+    Ok(match level.parse::<LevelFilter>() {
+        Ok(level) => Box::new(level),
+        Err(_) => Box::new(EnvFilter::try_new(level)?),
+    })
 }
 
 #[cfg(not(feature = "otlp"))]
