@@ -4,12 +4,13 @@ use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 /// What it cost.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use actors::model::{AccountId, Campaign, SyncedCampaign};
 use actors::ports::Store;
@@ -13,6 +13,7 @@ use anyhow::{Context, anyhow, ensure};
 use campaign_sync::store::PgStore;
 use futures_util::SinkExt;
 use mock_platform::campaign;
+use tokio::time::Instant;
 use tokio_postgres::NoTls;
 
 const ACCOUNT: &str = "default";

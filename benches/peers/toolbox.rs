@@ -36,9 +36,8 @@ impl Toolbox {
             succeed(npm.args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(&toolbox.folder))
         })?;
         // Node looks for packages beside the script.
-        for script in ["node_script.mjs"] {
-            fs::copy(Path::new(SOURCES).join(script), toolbox.folder.join(script))?;
-        }
+        let script = "node_script.mjs";
+        fs::copy(Path::new(SOURCES).join(script), toolbox.folder.join(script))?;
         Ok(toolbox)
     }
 
