@@ -21,6 +21,7 @@ use thiserror::Error;
 
 pub(crate) use self::explain::{Ways, cause, explain, is_final};
 pub use self::identity::Identity;
+pub(crate) use self::identity::UnusableIdentity;
 
 /// A system's whole list of authorities is a quarter of a megabyte.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use super::problem::{Problem, Refusal};
 use super::reader::Reader;
-use super::source::Source;
 use super::{setting, text};
 use crate::cli::ListenArgs;
-use crate::tls::Identity;
+use crate::tls::{Identity, UnusableIdentity};
+
+const LOOPBACK: &str = "a loopback address, unless with a certificate (--listen-certificate and --listen-key) or with \
+                        --listen-without-tls: who is on the way could read the token";
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -26,11 +28,15 @@ pub(super) fn path(text: &str) -> Result<(), Refusal> {
 
 /// The files are read: what is wrong with them is said before anything is started.
 pub(super) fn listener(reader: &mut Reader<'_>, args: &ListenArgs) -> Option<Listener> {
-    let address = reader.optional(&setting::LISTEN, args.listen.as_deref(), text::address);
     let without_tls = reader.switch(&setting::LISTEN_WITHOUT_TLS, args.listen_without_tls);
     let file = |text: &str| path(text).map(|()| text.to_owned());
     let certificate = reader.optional(&setting::LISTEN_CERTIFICATE, args.listen_certificate.as_deref(), file);
     let key = reader.optional(&setting::LISTEN_KEY, args.listen_key.as_deref(), file);
+    let anywhere = without_tls || certificate.is_some() || key.is_some();
+    let address = reader.optional(&setting::LISTEN, args.listen.as_deref(), |text| {
+        let address = text::address(text)?;
+        if anywhere || address.ip().is_loopback() { Ok(address) } else { Err(Refusal::new(LOOPBACK)) }
+    });
     let tls = match (&certificate, &key) {
         (None, None) => None,
         (Some(certificate), Some(key)) => Some(read(reader, certificate, key)?),
@@ -39,27 +45,21 @@ pub(super) fn listener(reader: &mut Reader<'_>, args: &ListenArgs) -> Option<Lis
             return missing(reader, "--listen-certificate", "the PEM file of the key's certificate");
         }
     };
-    let address = address?;
-    if tls.is_none() && !without_tls && !address.ip().is_loopback() {
-        reader.refuse(Problem::Wrong {
-            setting: "--listen".to_owned(),
-            at: Source::Default,
-            value: Some(address.to_string()),
-            allowed: "a loopback address, unless with a certificate (--listen-certificate and --listen-key) or with \
-                      --listen-without-tls: who is on the way could read the token"
-                .to_owned(),
-        });
-        return None;
-    }
-    Some(Listener { address, tls })
+    Some(Listener { address: address?, tls })
 }
 
 fn read(reader: &mut Reader<'_>, certificate: &str, key: &str) -> Option<Identity> {
     match Identity::read(Path::new(certificate), Path::new(key)) {
         Ok(identity) => Some(identity),
         Err(error) => {
-            let reason = format!("HTTP cannot be served with it: {error}");
-            reader.refuse(Problem::File { path: certificate.to_owned(), at: None, reason });
+            let (path, why) = match &error {
+                UnusableIdentity::Certificate(file) => (certificate, file.why.clone()),
+                UnusableIdentity::Key(file) => (key, file.why.clone()),
+                UnusableIdentity::OtherKey => (key, "is not the key of the certificate".to_owned()),
+                UnusableIdentity::Library(_) => (certificate, error.to_string()),
+            };
+            let reason = format!("{why}, so HTTP cannot be served with it");
+            reader.refuse(Problem::File { path: path.to_owned(), at: None, reason });
             None
         }
     }

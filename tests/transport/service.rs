@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use awc::http::{StatusCode, Version};
+use awc::{Client, Connector};
 use campaign_sync::private_postgres::{ThrowawayPostgres, throwaway};
 use mock_platform::{EMAIL, MockPlatform, PASSWORD};
 use nix::sys::signal::{Signal, kill};
@@ -16,6 +18,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::LocalSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -41,18 +44,23 @@ fn begin(words: Vec<String>, database_url: String) -> (Child, SocketAddr, Receiv
     (child, line["address"].as_str().unwrap().parse().unwrap(), said)
 }
 
+fn trusting(authority: &str) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    client.with_root_certificates(roots).with_no_client_auth()
+}
+
 async fn connect(
     address: SocketAddr,
     believed: &str,
     name: &'static str,
 ) -> std::io::Result<TlsStream<TcpStream>> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(believed.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let client = client.with_root_certificates(roots).with_no_client_auth();
     let stream = TcpStream::connect(address).await?;
-    TlsConnector::from(Arc::new(client)).connect(ServerName::try_from(name).unwrap(), stream).await
+    TlsConnector::from(Arc::new(trusting(believed)))
+        .connect(ServerName::try_from(name).unwrap(), stream)
+        .await
 }
 
 async fn ask(stream: &mut TlsStream<TcpStream>) -> std::io::Result<String> {
@@ -122,6 +130,17 @@ impl Service {
     }
 }
 
+/// By HTTP/2 alone.
+async fn health_by_http2(address: SocketAddr, believed: &str) -> (Version, StatusCode) {
+    let mut client = trusting(believed);
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = Connector::new().rustls_0_23(Arc::new(client));
+    let client = Client::builder().connector(connector).finish();
+    let url = format!("https://localhost:{}/healthz", address.port());
+    let answer = client.get(url).send().await.unwrap();
+    (answer.version(), answer.status())
+}
+
 fn files(folder: &tempfile::TempDir, identity: &Identity) -> (String, String) {
     let file = |name: &str, text: &str| written(folder.path(), name, text).display().to_string();
     (file("server.pem", &identity.certificate), file("server-key.pem", &identity.key))
@@ -141,6 +160,16 @@ async fn the_service_shows_its_certificate_and_answers_nobody_without_tls() {
     let mut answer = vec![];
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&answer));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn browsers_that_speak_http2_are_answered_by_the_same_names() {
+    let authority = Authority::new("ours");
+    let service = Service::start(&authority.issues(&["localhost"], Valid::Now)).await;
+    let asked = LocalSet::new();
+    let answer = asked.run_until(health_by_http2(service.address, &authority.pem)).await;
+    assert_eq!(answer, (Version::HTTP_2, StatusCode::OK));
     service.stop().await;
 }
 
@@ -166,7 +195,7 @@ async fn a_key_that_is_not_the_new_certificates_is_refused_and_the_old_ones_stay
     // As in the middle of a renewal.
     written(service.folder.path(), "server-key.pem", &authority.issues(&["localhost"], Valid::Now).key);
     service.signal(Signal::SIGHUP);
-    service.says("the key is not that of the certificate").await;
+    service.says("is not the key of the certificate").await;
     assert!(health(service.address, &authority.pem, "localhost").await.is_ok());
     service.stop().await;
 }

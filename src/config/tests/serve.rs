@@ -77,7 +77,7 @@ fn elsewhere_than_on_loopback_it_listens_over_tls_or_where_it_is_told_to_do_with
     }
     assert!(serve("listen = '10.0.0.1:1'\nlisten_without_tls = true\n", "", &[]).is_ok());
     for (flags, says) in [
-        ("--listen 0.0.0.0:1".to_owned(), "--listen must be a loopback address, unless with a certificate"),
+        ("--listen 0.0.0.0:1".to_owned(), "not \"0.0.0.0:1\" (flag --listen)"),
         (
             format!("--listen-certificate {ours}"),
             "--listen-key is missing: name the PEM file of the certificate's key",
@@ -85,11 +85,11 @@ fn elsewhere_than_on_loopback_it_listens_over_tls_or_where_it_is_told_to_do_with
         (format!("--listen-key {key}"), "--listen-certificate is missing"),
         (
             format!("--listen-certificate {ours} --listen-key {other}"),
-            "the key is not that of the certificate",
+            "is not the key of the certificate, so HTTP cannot be served with it",
         ),
         (format!("--listen-certificate {key} --listen-key {key}"), "holds no certificate"),
-        (format!("--listen-certificate {ours} --listen-key {ours}"), "the key cannot be used"),
-        (format!("--listen-certificate {ours} --listen-key nowhere"), "the file nowhere cannot be read"),
+        (format!("--listen-certificate {ours} --listen-key {ours}"), "holds no private key"),
+        (format!("--listen-certificate {ours} --listen-key nowhere"), "the file \"nowhere\" cannot be read"),
     ] {
         let problems = with(&flags).unwrap_err();
         assert!(problems.contains(says), "{flags}: {problems}");

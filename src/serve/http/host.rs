@@ -5,7 +5,8 @@
 use std::net::IpAddr;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
+use actix_web::http::uri::Authority;
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError};
@@ -24,14 +25,19 @@ pub(super) async fn check<B: MessageBody + 'static>(
         let refusal = Problem::new(StatusCode::FORBIDDEN, detail).error_response();
         return Ok(request.into_response(refusal).map_into_right_body());
     }
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if !on_loopback || is_loopback(host) {
+    if !on_loopback || is_loopback(host(request.head())) {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     }
     let detail = "only localhost, 127.0.0.1 and [::1] are answered here: --listen with an address that is not loopback \
                   serves other names";
     let refusal = Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).error_response();
     Ok(request.into_response(refusal).map_into_right_body())
+}
+
+/// HTTP/1 has it in a header; HTTP/2 in its place for it, which is not the header's to contradict.
+fn host(head: &RequestHead) -> &str {
+    let header = || head.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    head.uri.authority().map(Authority::as_str).or_else(header).unwrap_or_default()
 }
 
 /// With or without a port.
