@@ -29,12 +29,12 @@ use crate::platform::{address, quick_platform};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Until it says where it serves; what it says from then on can be waited for.
-fn begin(words: Vec<String>, database_url: String) -> (Child, SocketAddr, Receiver<String>) {
+fn begin(words: Vec<String>, database_url: String) -> (Started, SocketAddr, Receiver<String>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_campaign-sync"));
     command.args(words).env_clear().current_dir("/").stderr(Stdio::piped());
     command.env("AD_PLATFORM_PASSWORD", PASSWORD).env("DATABASE_URL", database_url);
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut child = Started(command.spawn().unwrap());
+    let mut lines = BufReader::new(child.0.stderr.take().unwrap()).lines();
     let line = lines.by_ref().map_while(Result::ok).find(|line| line.contains("\"serving\"")).unwrap();
     let (sender, said) = channel();
     // Whoever writes to it must not be stopped by nobody reading.
@@ -75,10 +75,21 @@ async fn health(address: SocketAddr, believed: &str, name: &'static str) -> std:
     ask(&mut connect(address, believed, name).await?).await
 }
 
+/// Ended with the test, also one that fails.
+struct Started(Child);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // Where it has ended by itself, there is nothing to end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A service with such a certificate in files of that folder, as they are written there.
 struct Service {
     folder: tempfile::TempDir,
-    child: Child,
+    child: Started,
     address: SocketAddr,
     said: Option<Receiver<String>>,
     platform: MockPlatform,
@@ -119,12 +130,12 @@ impl Service {
     }
 
     fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+        kill(Pid::from_raw(i32::try_from(self.child.0.id()).unwrap()), signal).unwrap();
     }
 
     async fn stop(mut self) {
         self.signal(Signal::SIGTERM);
-        let ended = tokio::task::spawn_blocking(move || self.child.wait()).await.unwrap().unwrap();
+        let ended = tokio::task::spawn_blocking(move || self.child.0.wait()).await.unwrap().unwrap();
         assert_eq!(ended.code(), Some(0));
         self.platform.stop();
     }
