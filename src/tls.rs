@@ -21,7 +21,6 @@ use thiserror::Error;
 
 pub(crate) use self::explain::{Ways, cause, explain, is_final};
 pub use self::identity::Identity;
-pub(crate) use self::identity::UnusableIdentity;
 
 /// A system's whole list of authorities is a quarter of a megabyte.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -30,7 +29,7 @@ const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Debug, Error)]
 #[error("the file {} {why}", .path.display())]
 pub struct UnusableFile {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What it does or is, without any part of it.
     pub(crate) why: String,
 }

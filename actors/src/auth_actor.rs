@@ -2,6 +2,7 @@
 //! it expires and when a request with it got a 401. Who waits is part of the actor's value, so a panic in the
 //! middle of a login loses nobody.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,6 +87,30 @@ pub(crate) async fn get_token(auth: &Recipient<GetToken>) -> Result<Arc<IssuedTo
         }
     }
     Err(AuthError::Stopped)
+}
+
+/// Where requests get their token: the one that the last of them had, for as long as the `AuthActor` would give no other.
+/// Clones share it.
+#[derive(Clone)]
+pub(crate) struct Tokens {
+    auth: Recipient<GetToken>,
+    held: Rc<RefCell<Option<Arc<IssuedToken>>>>,
+}
+
+impl Tokens {
+    pub(crate) fn of(auth: Recipient<GetToken>) -> Self {
+        Self { auth, held: Rc::default() }
+    }
+
+    pub(crate) async fn get(&self) -> Result<Arc<IssuedToken>, AuthError> {
+        let held = self.held.borrow().clone().filter(|token| token.is_fresh());
+        if let Some(held) = held {
+            return Ok(held);
+        }
+        let token = get_token(&self.auth).await?;
+        self.held.replace(Some(token.clone()));
+        Ok(token)
+    }
 }
 
 /// See the module.

@@ -9,7 +9,7 @@ use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Duration, Instant, timeout};
 
-use crate::auth_actor::{AuthActor, IssuedToken};
+use crate::auth_actor::{AuthActor, IssuedToken, Tokens};
 use crate::closing::FINISH_PATIENCE;
 use crate::jitter::Jitter;
 use crate::ledger::{KeepSpent, Ledger};
@@ -83,15 +83,8 @@ pub async fn probe<P: Platform, S: Store>(
     let (auth, life) = spawn_child(|_| auth);
     let auth = tasks.keep((auth, life.abort_handle())).recipient();
     let (door, sent) = (limiter.clone(), progress.clone());
-    let requester = Requester {
-        auth,
-        token: Default::default(),
-        limiter,
-        retry: settings.retry,
-        budget,
-        progress,
-        jitter,
-    };
+    let requester =
+        Requester { tokens: Tokens::of(auth), limiter, retry: settings.retry, budget, progress, jitter };
     let mut latency = Duration::ZERO;
     let first = PageRequest { page: 1, limit: settings.page_size };
     let call = async |permit, token: Arc<IssuedToken>| {

@@ -1,8 +1,6 @@
 //! One request to the platform, until it is answered or given up: token, permit, call, retry.
 //! While it waits, for whatever, it holds nothing: no permit, no connection.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +8,7 @@ use actix::prelude::*;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
-use crate::auth_actor::{AuthError, GetToken, IssuedToken, get_token};
+use crate::auth_actor::{AuthError, IssuedToken, Tokens};
 use crate::jitter::Jitter;
 use crate::metrics;
 use crate::model::FailureClass;
@@ -26,9 +24,7 @@ use crate::spans;
 /// Whom a request asks for its token and its permit. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Requester {
-    pub(crate) auth: Recipient<GetToken>,
-    /// The token of the last request, which all clones share.
-    pub(crate) token: Rc<RefCell<Option<Arc<IssuedToken>>>>,
+    pub(crate) tokens: Tokens,
     pub(crate) limiter: Addr<RateLimiter>,
     pub(crate) retry: RetryPolicy,
     pub(crate) budget: RetryBudget,
@@ -116,7 +112,10 @@ impl Requester {
     ) -> Result<(Arc<IssuedToken>, Permit, Duration), RequestError> {
         let (mut expired, mut waited) = (0, Duration::ZERO);
         loop {
-            let token = self.token().await?;
+            let token = self.tokens.get().await.map_err(|error| match error {
+                AuthError::Stopped => RequestError::Stopped,
+                error => RequestError::Auth(error),
+            })?;
             let asked = Instant::now();
             let permit = acquire_permit(&self.limiter, endpoint, retry).await;
             let permit = permit.map_err(|_| RequestError::Stopped)?;
@@ -126,20 +125,6 @@ impl Requester {
             }
             expired += 1;
         }
-    }
-
-    /// The one that it had, for as long as the `AuthActor` would give no other.
-    async fn token(&self) -> Result<Arc<IssuedToken>, RequestError> {
-        let held = self.token.borrow().clone().filter(|token| token.is_fresh());
-        if let Some(held) = held {
-            return Ok(held);
-        }
-        let token = get_token(&self.auth).await.map_err(|error| match error {
-            AuthError::Stopped => RequestError::Stopped,
-            error => RequestError::Auth(error),
-        })?;
-        self.token.replace(Some(token.clone()));
-        Ok(token)
     }
 }
 

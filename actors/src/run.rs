@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Duration, Instant};
 use tracing::{Instrument, info};
 
-use crate::auth_actor::{AuthActor, GetToken};
+use crate::auth_actor::{AuthActor, GetToken, Tokens};
 use crate::closing::{FINISH_PATIENCE, clear_up_letters, finish};
 use crate::fleet::{Enlist, Fleet};
 use crate::jitter::Jitter;
@@ -226,15 +226,8 @@ impl<S: Store> Hiring<'_, S> {
             tasks.keep(guard(ActorKind::Auth, one, supervisor(), auth)).recipient();
 
         let (budget, progress) = (budget.clone(), progress.clone());
-        let requester = Requester {
-            auth,
-            token: Default::default(),
-            limiter: limiter.clone(),
-            retry,
-            budget,
-            progress,
-            jitter,
-        };
+        let requester =
+            Requester { tokens: Tokens::of(auth), limiter: limiter.clone(), retry, budget, progress, jitter };
         let account = run.account.clone();
         let pager =
             PagerActor { account: account.clone(), platform: platform.clone(), requester: requester.clone() };

@@ -7,7 +7,7 @@ use super::problem::{Problem, Refusal};
 use super::reader::Reader;
 use super::{setting, text};
 use crate::cli::ListenArgs;
-use crate::tls::{Identity, UnusableIdentity};
+use crate::tls::{Identity, UnusableFile};
 
 const LOOPBACK: &str = "a loopback address, unless with a certificate (--listen-certificate and --listen-key) or with \
                         --listen-without-tls: who is on the way could read the token";
@@ -51,15 +51,10 @@ pub(super) fn listener(reader: &mut Reader<'_>, args: &ListenArgs) -> Option<Lis
 fn read(reader: &mut Reader<'_>, certificate: &str, key: &str) -> Option<Identity> {
     match Identity::read(Path::new(certificate), Path::new(key)) {
         Ok(identity) => Some(identity),
-        Err(error) => {
-            let (path, why) = match &error {
-                UnusableIdentity::Certificate(file) => (certificate, file.why.clone()),
-                UnusableIdentity::Key(file) => (key, file.why.clone()),
-                UnusableIdentity::OtherKey => (key, "is not the key of the certificate".to_owned()),
-                UnusableIdentity::Library(_) => (certificate, error.to_string()),
-            };
-            let reason = format!("{why}, so HTTP cannot be served with it");
-            reader.refuse(Problem::File { path: path.to_owned(), at: None, reason });
+        Err(UnusableFile { path, why }) => {
+            let (path, reason) =
+                (path.display().to_string(), format!("{why}, so HTTP cannot be served with it"));
+            reader.refuse(Problem::File { path, at: None, reason });
             None
         }
     }

@@ -9,22 +9,8 @@ use rustls::ServerConfig;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use thiserror::Error;
 
 use super::{UnusableFile, certificates, key, provider};
-
-/// Why we cannot serve with a certificate.
-#[derive(Debug, Error)]
-pub(crate) enum UnusableIdentity {
-    #[error("the certificate cannot be used: {0}")]
-    Certificate(#[source] UnusableFile),
-    #[error("the key cannot be used: {0}")]
-    Key(#[source] UnusableFile),
-    #[error("the key is not that of the certificate")]
-    OtherKey,
-    #[error("TLS cannot be set up: {0}")]
-    Library(#[source] rustls::Error),
-}
 
 /// See the module. A clone is the same identity.
 #[derive(Clone)]
@@ -32,12 +18,11 @@ pub struct Identity(Arc<RwLock<Arc<CertifiedKey>>>);
 
 impl Identity {
     /// The certificates of the one file, the server's first, and the key of the other.
-    pub(crate) fn read(certificate: &Path, key: &Path) -> Result<Self, UnusableIdentity> {
-        let chain = certificates(certificate).map_err(UnusableIdentity::Certificate)?;
-        let key = key::read(key).map_err(UnusableIdentity::Key)?;
-        let identity = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => UnusableIdentity::OtherKey,
-            other => UnusableIdentity::Library(other),
+    pub(crate) fn read(certificate: &Path, key: &Path) -> Result<Self, UnusableFile> {
+        let (chain, private) = (certificates(certificate)?, key::read(key)?);
+        let identity = CertifiedKey::from_der(chain, private, &provider()).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => UnusableFile::new(key, "is not the key of the certificate"),
+            other => UnusableFile::new(certificate, format!("cannot be used: {other}")),
         })?;
         Ok(Self(Arc::new(RwLock::new(Arc::new(identity)))))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::auth_actor::AuthActor;
+use crate::auth_actor::{AuthActor, GetToken, Tokens};
 use crate::metrics::AccountMetrics;
 use crate::model::{Page, PageRequest};
 use crate::ports::Platform;
@@ -74,15 +74,8 @@ impl Scene {
         let auth = CountsQuestions { auth: auth.start().recipient(), asked: asked_for_tokens.clone() }
             .start()
             .recipient();
-        let requester = Requester {
-            auth,
-            token: Default::default(),
-            limiter: limiter.clone(),
-            retry,
-            budget,
-            progress,
-            jitter,
-        };
+        let requester =
+            Requester { tokens: Tokens::of(auth), limiter: limiter.clone(), retry, budget, progress, jitter };
         Self { platform, limiter, requester, asked_for_tokens }
     }
 
