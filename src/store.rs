@@ -15,6 +15,7 @@ mod finish;
 #[doc(hidden)]
 pub mod fuzzing;
 mod migrations;
+mod numbering;
 mod ownership;
 mod pauses;
 mod pool_watch;
@@ -44,6 +45,7 @@ use self::begin::Purpose;
 pub use self::database_url::{DatabaseUrl, InvalidDatabaseUrl};
 pub use self::dead_letters::{DeadLetterRow, LetterPosition};
 pub use self::migrations::SchemaState;
+use self::numbering::Numbering;
 use self::ownership::Ownership;
 pub use self::pool_watch::{PoolState, PoolWatch};
 pub use self::reading::{CampaignRow, RunRow};
@@ -71,6 +73,7 @@ pub struct PgStore {
     pool: Pool<Sessions>,
     last_failure: LastFailure,
     ownership: Ownership,
+    numbering: Numbering,
 }
 
 /// Why a piece of work on a session failed, before it is explained.
@@ -100,7 +103,13 @@ impl PgStore {
             .build_unchecked(sessions);
         // If it has ended in the meantime, the pool makes another when one is asked for.
         pool.add(first).ok();
-        Ok(Self { database: database.clone(), pool, last_failure, ownership: Ownership::default() })
+        Ok(Self {
+            database: database.clone(),
+            pool,
+            last_failure,
+            ownership: Ownership::default(),
+            numbering: Numbering::default(),
+        })
     }
 
     /// Which database this is.
@@ -374,7 +383,8 @@ impl Store for PgStore {
         for share in shares {
             self.ownership.keep(&share.run, &self.sessions(), DOING).await?;
         }
-        let disowned = self.with(DOING, async |session| commit::commit(session, shares).await).await?;
+        let disowned =
+            self.with(DOING, async |session| commit::commit(session, shares, &self.numbering).await).await?;
         Ok(self.explained(disowned, DOING))
     }
 

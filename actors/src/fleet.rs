@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::closing::FINISH_PATIENCE;
 use crate::ports::Store;
 use crate::run::Tasks;
-use crate::settings::{BatchLimits, RestartIntensity};
+use crate::settings::{BatchLimits, MOST_COMMITTING, RestartIntensity};
 use crate::store_actor::StoreActor;
 use crate::supervision::{ActorKind, Crashed, guard, spawn_child};
 
@@ -72,7 +72,7 @@ impl<S: Store> Fleet<S> {
     }
 }
 
-/// How much each run may have uncommitted, so that all together have no more than one batch that commits and one that
+/// How much each run may have uncommitted, so that all together have no more than the batches that commit and one that
 /// fills; or, where they are many, each as much as it has in flight.
 #[derive(Clone)]
 pub(crate) struct UncommittedShare {
@@ -94,8 +94,8 @@ impl UncommittedShare {
 
     /// Campaigns of a run of this concurrency.
     pub(crate) fn of(&self, concurrency: usize) -> usize {
-        let both = 2 * self.batch.size();
-        (both / self.live.get().max(1)).max(concurrency.min(both))
+        let all = (MOST_COMMITTING + 1) * self.batch.size();
+        (all / self.live.get().max(1)).max(concurrency.min(all))
     }
 }
 

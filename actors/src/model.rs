@@ -71,8 +71,10 @@ pub struct Run {
     pub epoch: i64,
     /// Whether an earlier process had begun it.
     pub resumed: bool,
-    /// Campaigns that earlier processes of the run had stored; they are numbered below this.
+    /// Campaigns that earlier processes of the run had stored.
     pub stored_before: u64,
+    /// Their numbers are below this: as many as they are, or somewhat more, where batches were numbered and not stored.
+    pub numbered_below: u64,
     /// Campaigns in the account's last listing that was proven complete; none where there was none.
     pub listed_before: Option<u64>,
     /// Set where only dead letters are tried again.
@@ -104,7 +106,7 @@ pub enum SettledBy {
     ThisProcess,
     /// One that was there before: it is stored.
     EarlierProcess {
-        /// Its own among all that were stored before, from 0 to less than [`Run::stored_before`].
+        /// Its own among all that were stored before, less than [`Run::numbered_below`].
         number: u64,
     },
     /// Nobody: it is none of the dead letters that the run is to replay.

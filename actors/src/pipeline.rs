@@ -146,6 +146,8 @@ pub(crate) struct Pipeline {
     pool_crashes: RestartWindow,
     listing: Listing,
     page_pending: bool,
+    /// Campaigns that were begun while the last page was on its way, or have been while this one is.
+    begun_meanwhile: usize,
     ready: VecDeque<Lease>,
     /// Everything that is ready, in flight or uncommitted.
     live: HashSet<CampaignId>,
@@ -183,6 +185,7 @@ impl Pipeline {
             run,
             crew,
             page_pending: false,
+            begun_meanwhile: 0,
             ready: VecDeque::new(),
             live: HashSet::new(),
             uncommitted: 0,
@@ -242,6 +245,7 @@ impl Pipeline {
                 key: IdempotencyKey::new(self.run.id, &lease.campaign.id),
             };
             slot.lease = Some(lease);
+            self.begun_meanwhile += usize::from(self.page_pending);
             // A task of its own: an actor polls all futures of its context on every wake.
             let (reply, pipeline) = (worker.door.send(work), ctx.address());
             let work = async move { pipeline.do_send(SyncFinished { slot: index, outcome: reply.await }) };
@@ -253,15 +257,18 @@ impl Pipeline {
         self.crew.share.of(self.settings.concurrency.get())
     }
 
-    /// Asked for only when there is soon nothing to do.
+    /// Asked for only when there is soon nothing to do: when twice as many as the last page took to come are left. Where
+    /// the limit or the latency binds, that is few, and what is listed does not grow old.
     fn ask_for_page(&mut self, ctx: &mut Context<Self>) {
-        let low_water = READY_PER_SYNC_ACTOR * self.settings.concurrency.get();
+        let for_a_page = (2 * self.begun_meanwhile).min(self.settings.page_size.get() as usize);
+        let low_water = (READY_PER_SYNC_ACTOR * self.settings.concurrency.get()).max(for_a_page);
         let enough = self.ready.len() >= low_water || self.uncommitted >= self.most_uncommitted();
         if self.page_pending || self.ending.is_some() || enough {
             return;
         }
         if let Some(request) = self.listing.next() {
             self.page_pending = true;
+            self.begun_meanwhile = 0;
             let (reply, pipeline) = (self.crew.pager.send(FetchPage(request)), ctx.address());
             let fetch = async move { pipeline.do_send(PageFetched(reply.await)) };
             actix::spawn(fetch.in_current_span());

@@ -242,6 +242,10 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(12 * 3600);
 /// less a reserve for the last commit.
 pub const WIND_DOWN: Duration = Duration::from_secs(5);
 
+/// Batches that are committed at the same time: one waits for the disk or the network while the server works on the
+/// other. A third would need a third core of the server's, and memory here.
+pub const MOST_COMMITTING: usize = 2;
+
 /// How long the database may be away before the run ends `failed`: a failover or a restart with recovery fits in.
 pub const DATABASE_PATIENCE: Duration = Duration::from_secs(15 * 60);
 

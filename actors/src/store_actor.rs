@@ -1,4 +1,4 @@
-//! `StoreActor`: gathers what the runs of the process have settled into batches, commits them one after another, and
+//! `StoreActor`: gathers what the runs of the process have settled into batches, commits a few at the same time, and
 //! acknowledges a batch to each of its runs after the commit. What it was given is part of its value until then, so
 //! neither a panic nor a database that is away loses a row. A row that the database refuses is found by halving and
 //! becomes a dead letter. There is one for all accounts, so small ones fill big batches together.
@@ -9,7 +9,7 @@ mod member;
 mod questions;
 mod records;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -23,7 +23,7 @@ use crate::metrics;
 use crate::model::{Batch, CampaignId, DeadLetter, FailureClass, Run, SettledCampaign, SyncedCampaign};
 use crate::ports::{Disowned, Share, Store, StoreError};
 use crate::progress::ProgressSender;
-use crate::settings::{BatchLimits, DATABASE_PATIENCE};
+use crate::settings::{BatchLimits, DATABASE_PATIENCE, MOST_COMMITTING};
 use crate::spans;
 use crate::supervision::repair;
 
@@ -71,13 +71,16 @@ pub(crate) struct StoreActor<S> {
     store: Rc<S>,
     limits: BatchLimits,
     buffer: VecDeque<Entry>,
-    /// Parts of a batch that was refused as a whole.
-    halves: VecDeque<Vec<Entry>>,
-    committing: Option<Vec<Entry>>,
+    /// Batches that are to be tried again, and parts of those that were refused as a whole.
+    again: VecDeque<Vec<Entry>>,
+    /// By their numbers, in the order in which they went out.
+    committing: BTreeMap<u64, Vec<Entry>>,
+    committed: u64,
     /// The buffer goes out although it is not full.
     due: bool,
     linger: Option<SpawnHandle>,
     away: Option<Away>,
+    retry: Option<SpawnHandle>,
     records: Records,
     questions: Questions,
 }
@@ -88,26 +91,36 @@ impl<S: Store> StoreActor<S> {
             store,
             limits,
             buffer: VecDeque::new(),
-            halves: VecDeque::new(),
-            committing: None,
+            again: VecDeque::new(),
+            committing: BTreeMap::new(),
+            committed: 0,
             due: false,
             linger: None,
             away: None,
+            retry: None,
             records: Records::default(),
             questions: Questions::default(),
         }
     }
 
     fn commit_next(&mut self, ctx: &mut Context<Self>) {
-        while self.committing.is_none() {
-            let Some(mut batch) = self.halves.pop_front().or_else(|| self.next_from_buffer(ctx)) else {
+        while self.committing.len() < self.most_committing() {
+            let Some(mut batch) = self.again.pop_front().or_else(|| self.next_from_buffer(ctx)) else {
                 return;
             };
             batch.retain(|entry| !entry.member.is_gone());
             if !batch.is_empty() {
-                self.committing = Some(batch);
-                self.commit(ctx);
+                self.commit(batch, ctx);
             }
+        }
+    }
+
+    /// While something is wrong it is one, which finds out.
+    fn most_committing(&self) -> usize {
+        match self.away {
+            Some(away) if away.is_waiting() => 0,
+            None if self.again.is_empty() => MOST_COMMITTING,
+            _ => 1,
         }
     }
 
@@ -135,12 +148,14 @@ impl<S: Store> StoreActor<S> {
         }
     }
 
-    fn commit(&mut self, ctx: &mut Context<Self>) {
-        let Some(entries) = &self.committing else { return };
-        let (members, shares) = shares(entries);
+    fn commit(&mut self, entries: Vec<Entry>, ctx: &mut Context<Self>) {
+        let (members, shares) = shares(&entries);
         let (store, batch) = (self.store.clone(), entries.len());
         let parts: Vec<_> =
             members.iter().zip(&shares).map(|(member, share)| member.part(share.batch.len())).collect();
+        let number = self.committed;
+        self.committed += 1;
+        self.committing.insert(number, entries);
         let commit = async move {
             let begun = Instant::now();
             let outcome = store.commit(&shares).await;
@@ -155,98 +170,94 @@ impl<S: Store> StoreActor<S> {
             }
             (shares, outcome)
         };
-        ctx.spawn(commit.into_actor(self).map(move |(shares, outcome), actor, ctx| match outcome {
-            Ok(disowned) => actor.acknowledge(&members, shares, disowned, ctx),
-            Err(StoreError::Unavailable(cause)) => actor.wait_for_database(&cause, ctx),
-            Err(StoreError::Refused(cause)) => actor.halve(cause, ctx),
-            Err(StoreError::Broken(cause)) => actor.break_off(&cause, ctx),
-        }));
-    }
-
-    fn acknowledge(
-        &mut self,
-        members: &[Arc<Member>],
-        shares: Vec<Share>,
-        disowned: Vec<Disowned>,
-        ctx: &mut Context<Self>,
-    ) {
-        self.is_back();
-        self.committing = None;
-        let mut causes: HashMap<_, _> = disowned.into_iter().map(|d| (d.index, d.cause)).collect();
-        for (index, (member, Share { batch, .. })) in members.iter().zip(shares).enumerate() {
-            match causes.remove(&index) {
-                Some(cause) => member.alarm(&cause),
-                None => member.acknowledge(batch),
+        ctx.spawn(commit.into_actor(self).map(move |(shares, outcome), actor, ctx| {
+            if let Err(StoreError::Unavailable(cause)) = &outcome {
+                return actor.wait_for_database(number, cause, ctx);
             }
-        }
-        self.commit_next(ctx);
+            actor.is_back(ctx);
+            let Some(entries) = actor.committing.remove(&number) else { return };
+            match outcome {
+                Ok(disowned) => acknowledge(&members, shares, disowned),
+                Err(StoreError::Refused(cause)) => actor.halve(entries, cause),
+                // These runs end. Others may be better off; else they find out by themselves.
+                Err(error) => members.iter().for_each(|member| member.alarm(&error.to_string())),
+            }
+            actor.commit_next(ctx);
+        }));
     }
 
     /// The runs that wait for a commit.
     fn waiting(&self) -> Vec<Arc<Member>> {
-        let batches = self.committing.iter().chain(&self.halves).flatten();
+        let batches = self.committing.values().chain(&self.again).flatten();
         members(batches.chain(&self.buffer))
     }
 
     /// It answered, if only to refuse: another absence has its own patience.
-    fn is_back(&mut self) {
+    fn is_back(&mut self, ctx: &mut Context<Self>) {
+        if let Some(retry) = self.retry.take() {
+            ctx.cancel_future(retry);
+        }
         if self.away.take().is_some() {
             self.waiting().iter().for_each(|member| member.show(None));
         }
     }
 
-    fn wait_for_database(&mut self, cause: &str, ctx: &mut Context<Self>) {
+    /// Those that were under way with it come back one after another; the first of them begins the wait.
+    fn wait_for_database(&mut self, number: u64, cause: &str, ctx: &mut Context<Self>) {
+        self.committing.remove(&number).into_iter().for_each(|batch| self.again.push_front(batch));
         let away = self.away.get_or_insert_with(Away::begin);
+        if away.is_waiting() {
+            return;
+        }
         if away.is_over() {
             let cause = format!("{cause} (waited for {} s)", DATABASE_PATIENCE.as_secs());
             self.waiting().iter().for_each(|member| member.alarm(&cause));
-            (self.buffer, self.halves, self.committing, self.away) = Default::default();
+            (self.buffer, self.again, self.away) = Default::default();
             return;
         }
         let wait = away.wait(cause);
         self.waiting().iter().for_each(|member| member.show(Some(cause)));
-        ctx.run_later(wait, |actor, ctx| {
-            // Some may have given up in the meantime.
-            actor.committing.iter_mut().for_each(|batch| batch.retain(|entry| !entry.member.is_gone()));
-            if actor.committing.take_if(|batch| batch.is_empty()).is_some() {
-                actor.commit_next(ctx);
-                if actor.committing.is_none() {
-                    // Nobody waits any more: whoever comes next has a patience of their own.
-                    actor.away = None;
-                }
-            } else {
-                actor.commit(ctx);
-            }
-        });
+        self.retry = Some(ctx.run_later(wait, Self::try_again));
     }
 
-    fn halve(&mut self, cause: String, ctx: &mut Context<Self>) {
-        self.is_back();
-        let Some(mut entries) = self.committing.take() else { return };
+    fn try_again(&mut self, ctx: &mut Context<Self>) {
+        self.retry = None;
+        if let Some(away) = &mut self.away {
+            away.waited();
+        }
+        self.commit_next(ctx);
+        if self.committing.is_empty() {
+            // Nobody waits any more: whoever comes next has a patience of their own.
+            self.away = None;
+        }
+    }
+
+    fn halve(&mut self, mut entries: Vec<Entry>, cause: String) {
         if entries.len() > 1 {
             let second_half = entries.split_off(entries.len() / 2);
-            self.halves.push_front(second_half);
-            self.halves.push_front(entries);
+            self.again.push_front(second_half);
+            self.again.push_front(entries);
         } else if let Some(Entry { member, settled }) = entries.pop() {
             match settled {
                 Settled::Synced(synced, attempts) => {
                     let settled = Settled::GivenUp(unstorable(&synced, attempts, cause));
-                    self.halves.push_front(vec![Entry { member, settled }]);
+                    self.again.push_front(vec![Entry { member, settled }]);
                 }
                 Settled::GivenUp(letter) => {
                     member.alarm(&format!("the dead letter of {} cannot be stored: {cause}", letter.id));
                 }
             }
         }
-        self.commit_next(ctx);
     }
+}
 
-    /// The runs of this batch end with it. Others may be better off; else they find out by themselves.
-    fn break_off(&mut self, cause: &str, ctx: &mut Context<Self>) {
-        self.is_back();
-        let Some(entries) = self.committing.take() else { return };
-        members(entries.iter()).iter().for_each(|member| member.alarm(cause));
-        self.commit_next(ctx);
+fn acknowledge(members: &[Arc<Member>], shares: Vec<Share>, disowned: Vec<Disowned>) {
+    let mut causes: HashMap<_, _> = disowned.into_iter().map(|d| (d.index, d.cause)).collect();
+    for (index, (member, Share { batch, .. })) in members.iter().zip(shares).enumerate() {
+        match causes.remove(&index) {
+            Some(cause) => member.alarm(&cause),
+            None => member.acknowledge(batch),
+        }
     }
 }
 
@@ -268,16 +279,14 @@ impl<S: Store> Actor for StoreActor<S> {
 }
 
 impl<S: Store> Supervised for StoreActor<S> {
-    /// Whether the interrupted commit took place is unknown; repeating it changes nothing.
+    /// Whether the interrupted commits took place is unknown; repeating them changes nothing.
     fn restarting(&mut self, ctx: &mut Context<Self>) {
         self.linger = None;
+        let interrupted = std::mem::take(&mut self.committing);
+        interrupted.into_values().rev().for_each(|batch| self.again.push_front(batch));
         repair(ctx, |actor, ctx| {
             actor.linger_for_more(ctx);
-            if actor.committing.is_some() {
-                actor.commit(ctx);
-            } else {
-                actor.commit_next(ctx);
-            }
+            actor.try_again(ctx);
             actor.repair_records(ctx);
             actor.repair_questions(ctx);
         });

@@ -91,6 +91,7 @@ pub(crate) fn nobodys_run() -> std::sync::Arc<crate::model::Run> {
         epoch: 1,
         resumed: false,
         stored_before: 0,
+        numbered_below: 0,
         listed_before: None,
         replay: None,
     })

@@ -88,8 +88,8 @@ fn pages_are_asked_for_only_as_fast_as_the_store_takes_rows() {
     assert_eq!(problems(&report), [ProblemClass::StoreFailed, ProblemClass::LeftToDo]);
     assert!(report.problems[0].message.contains("the database is away"), "{}", report.problems[0].message);
     let (listed, synced) = (report.requests.list, platform.synced().len());
-    assert!(listed <= 8, "{listed} pages although nothing could be stored");
-    assert!(synced <= 2 * 20 + 8, "{synced} syncs although nothing could be stored");
+    assert!(listed <= 10, "{listed} pages although nothing could be stored");
+    assert!(synced <= 3 * 20 + 8, "{synced} syncs although nothing could be stored");
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn entries_that_are_no_campaigns_are_taken_in_only_as_fast_as_they_are_stored() 
     let settings =
         PipelineSettings { batch: BatchLimits::new(20, Duration::ZERO).expect("in range"), ..settings() };
     let (report, ..) = run(settings, platform, MemoryStore::failing(|_| CommitFault::Unavailable));
-    assert!(report.requests.list <= 5, "{} pages although nothing could be stored", report.requests.list);
+    assert!(report.requests.list <= 7, "{} pages although nothing could be stored", report.requests.list);
 }
 
 #[test]

@@ -93,7 +93,7 @@ proptest! {
                 return Ok(());
             }
             let (stored, synced) = (store.rows().len() as u64, platform.synced().len() as u64);
-            prop_assert!(synced - stored <= (2 * batch_size + concurrency) as u64);
+            prop_assert!(synced - stored <= (3 * batch_size + concurrency) as u64);
             prop_assert!(end == End::Killed || synced == stored);
             first.set(shift);
             let report = run_to_end(settings, &platform, &store).await;

@@ -24,7 +24,7 @@ const LOCK: &str = "SELECT FROM account_owners WHERE account_id = $1 FOR UPDATE"
 /// that gets nowhere is not resumed for ever.
 const BEGIN: &str = "\
 WITH unfinished AS (
-    SELECT r.id, r.stored FROM account_owners o JOIN sync_runs r ON r.id = o.sync_run_id
+    SELECT r.id, r.stored, GREATEST(r.stored, r.next_number) AS next_number FROM account_owners o JOIN sync_runs r ON r.id = o.sync_run_id
     WHERE o.account_id = $1 AND r.status IN ('running', 'interrupted', 'failed')
       AND r.progressed_at >= now() - make_interval(secs => $3)
 ), resumed AS (
@@ -55,7 +55,7 @@ FROM (SELECT coalesce((SELECT id FROM unfinished), $2) AS id) run
 ON CONFLICT (account_id) DO UPDATE SET
     epoch = o.epoch + 1, run_id = excluded.run_id, sync_run_id = coalesce(excluded.sync_run_id, o.sync_run_id),
     borrowed = false, taken_at = now()
-RETURNING epoch, run_id, (SELECT stored FROM unfinished),
+RETURNING epoch, run_id, (SELECT stored FROM unfinished), (SELECT next_number FROM unfinished),
           (SELECT distinct_listed FROM sync_runs WHERE account_id = $1 AND listing_proven
            ORDER BY started_at DESC LIMIT 1)";
 
@@ -105,13 +105,15 @@ pub(super) async fn begin(
     };
     transaction.commit().await?;
     let stored: Option<i64> = row.get(2);
+    let unsigned = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
     Ok(Run {
         id: row.get(1),
         account: account.clone(),
         epoch: row.get(0),
         resumed: stored.is_some(),
-        stored_before: stored.and_then(|stored| u64::try_from(stored).ok()).unwrap_or(0),
-        listed_before: row.get::<_, Option<i64>>(3).and_then(|listed| u64::try_from(listed).ok()),
+        stored_before: unsigned(stored).unwrap_or(0),
+        numbered_below: unsigned(row.get(3)).unwrap_or(0),
+        listed_before: unsigned(row.get(4)),
         replay,
     })
 }
@@ -129,6 +131,7 @@ pub(super) async fn borrow(session: &mut Session, account: &AccountId) -> Result
         epoch,
         resumed: false,
         stored_before: 0,
+        numbered_below: 0,
         listed_before: None,
         replay: None,
     })

@@ -17,7 +17,7 @@ use actors::model::{AccountId, Run};
 use actors::ports::{Disowned, StoreError};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::{Client, Row, Statement, Transaction};
+use tokio_postgres::{Client, GenericClient, Row, Statement, Transaction};
 use tracing::warn;
 
 use super::session::Sessions;
@@ -64,13 +64,18 @@ const HOLDER: &str = concat!(
 /// A connection that does nothing is what it is for; servers before 14 do not know the setting.
 const STAY: &str = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'";
 
-/// For [`fence`] before rows are stored: they stand in line. Else two commits that see the same change would both write
-/// its history, for each would compare with what was there before the other. In one order, so that two that share
-/// accounts cannot wait for each other.
+/// For [`fence`] before what compares with what is there: it stands in line, behind whatever is being stored. In one
+/// order, so that two that share accounts cannot wait for each other.
 pub(super) const IN_LINE: &str = concat!(
     "SELECT account_id, epoch, ",
     owner!(),
     " FROM account_owners WHERE account_id = ANY ($1) ORDER BY account_id FOR NO KEY UPDATE"
+);
+/// For [`fence`] before rows are stored, by several transactions at the same time: nobody takes the accounts meanwhile.
+pub(super) const TOGETHER: &str = concat!(
+    "SELECT account_id, epoch, ",
+    owner!(),
+    " FROM account_owners WHERE account_id = ANY ($1) ORDER BY account_id FOR SHARE"
 );
 /// As above, without a lock.
 pub(super) const OWNERS: &str =
@@ -80,12 +85,12 @@ pub(super) const OWNERS: &str =
 /// transaction is over. To be the transaction's first statement: the next one's snapshot is taken when this one has its
 /// locks.
 pub(super) async fn fence(
-    transaction: &Transaction<'_>,
-    in_line: &Statement,
+    client: &impl GenericClient,
+    owners: &Statement,
     runs: &[&Run],
 ) -> Result<Vec<Disowned>, tokio_postgres::Error> {
     let accounts: Vec<&str> = runs.iter().map(|run| run.account.as_str()).collect();
-    Ok(disowned(runs, &transaction.query(in_line, &[&accounts]).await?))
+    Ok(disowned(runs, &client.query(owners, &[&accounts]).await?))
 }
 
 /// As [`fence`], for one.

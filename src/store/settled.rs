@@ -16,12 +16,12 @@ use super::{Failure, count, dead_letters, storable};
 /// reads all of it for each page, and a connection keeps its plans until the table is next analyzed.
 const SETTLED: &str = "\
 WITH asked AS MATERIALIZED (
-    SELECT n, t.account_id, t.run_id, t.stored_before, t.run_epoch, asked.id
+    SELECT n, t.account_id, t.run_id, t.numbered_below, t.run_epoch, asked.id
     FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[]) WITH ORDINALITY
-      AS t (account_id, run_id, stored_before, run_epoch, n)
+      AS t (account_id, run_id, numbered_below, run_epoch, n)
     JOIN unnest($5::bigint[], $6::text[]) AS asked (n, id) USING (n)
 )
-SELECT n, c.id, CASE WHEN c.run_number < stored_before THEN c.run_number END
+SELECT n, c.id, CASE WHEN c.run_number < numbered_below THEN c.run_number END
 FROM asked CROSS JOIN LATERAL (
     SELECT id, run_id, run_number FROM campaigns WHERE account_id = asked.account_id AND id = asked.id OFFSET 0) c
 WHERE c.run_id = asked.run_id
@@ -49,7 +49,7 @@ pub(super) async fn settled(
         let parameters: [&(dyn ToSql + Sync); 6] = [
             &runs().map(|run| run.account.as_str()).collect::<Vec<_>>(),
             &runs().map(|run| run.id).collect::<Vec<_>>(),
-            &runs().map(|run| count(run.stored_before)).collect::<Vec<_>>(),
+            &runs().map(|run| count(run.numbered_below)).collect::<Vec<_>>(),
             &runs().map(|run| run.epoch).collect::<Vec<_>>(),
             &ids().map(|(n, _)| n).collect::<Vec<i64>>(),
             &ids().map(|(_, id)| &**id).collect::<Vec<&str>>(),

@@ -39,7 +39,7 @@ fn the_log_is_listed_page_by_page_and_what_is_old_is_pruned_after_it_is_said_so(
     let (stdout, stderr) = audit(&["--limit", "1"]);
     assert!(stdout.contains("status=complete") && stdout.contains(", run, process "), "{stdout}");
     let before = stderr.split("--before ").nth(1).expect("a way to go on").split(' ').next().expect("an id");
-    assert_eq!(listed(&["--before", before]).len(), 6);
+    assert_eq!(listed(&["--before", before]).len(), 7);
 
     let prune = |arguments: &[&str]| {
         outcome(campaign_sync(&platform, &database, &[&["audit", "prune"], arguments].concat()))

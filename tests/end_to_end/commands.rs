@@ -81,9 +81,9 @@ fn a_command_that_reads_says_what_to_do_where_the_schema_is_missing_or_older() {
     };
     all_say("no tables of campaign-sync yet", "run `campaign-sync migrate`");
     database.migrate();
-    database.execute("CREATE TABLE kept AS SELECT * FROM refinery_schema_history WHERE version = 12");
-    database.execute("DELETE FROM refinery_schema_history WHERE version = 12");
-    all_say("V12__audit not applied", "run `campaign-sync migrate`");
+    database.execute("CREATE TABLE kept AS SELECT * FROM refinery_schema_history WHERE version = 13");
+    database.execute("DELETE FROM refinery_schema_history WHERE version = 13");
+    all_say("V13__next_number not applied", "run `campaign-sync migrate`");
     database.execute("INSERT INTO refinery_schema_history SELECT * FROM kept");
     database.execute("DROP TABLE dead_letters");
     all_say("but dead_letters is not there", "restore it from a backup");

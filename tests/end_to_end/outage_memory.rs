@@ -9,17 +9,17 @@ use crate::running::Running;
 use crate::support::{Postgres, quick_platform, rows_equal_the_platforms, start};
 
 const CAMPAIGNS: u64 = 10_000;
-/// More than two batches, so that it is not the next page that stops the run but what it holds.
+/// More than three batches, so that it is not the next page that stops the run but what it holds.
 const PAGE: u64 = 2_500;
 const BATCH: u64 = 500;
 const CONCURRENCY: u64 = 16;
 
-/// In KiB, over the peak from before the first outage: two batches at less than 1 KiB a campaign, those that a statement
+/// In KiB, over the peak from before the first outage: three batches at less than 1 KiB a campaign, those that a statement
 /// copies while it is tried, and as much again for what the allocator keeps.
 const MOST_GROWTH: u64 = 4 * 1024;
 
 #[test]
-fn while_a_database_is_away_requests_stop_at_two_batches_and_memory_does_not_grow() {
+fn while_a_database_is_away_requests_stop_at_three_batches_and_memory_does_not_grow() {
     let settings = Settings { sync_latency: Duration::from_millis(5), ..quick_platform(CAMPAIGNS) };
     let (platform, mut database) = (start(settings.clone()), Postgres::durable());
     let numbers = [PAGE, BATCH, CONCURRENCY].map(|number| number.to_string());
@@ -38,7 +38,7 @@ fn while_a_database_is_away_requests_stop_at_two_batches_and_memory_does_not_gro
         let synced = platform.stats().count("sync", "200");
         database.start_again();
         let unstored = synced - database.count("campaigns").min(synced);
-        assert!(unstored < 2 * BATCH + CONCURRENCY, "{unstored} were synced that could not be stored");
+        assert!(unstored < 3 * BATCH + CONCURRENCY, "{unstored} were synced that could not be stored");
     }
     (0..4).for_each(|_| running.says("batch committed"));
     let growth = running.peak_memory() - peak_before.expect("there were outages");

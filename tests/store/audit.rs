@@ -83,7 +83,7 @@ impl Database {
 async fn what_is_done_is_recorded_in_the_transaction_that_does_it() {
     let database = Database::new().await;
     let store = &database.store;
-    assert!(database.same_transaction("refinery_schema_history WHERE version = 12").await);
+    assert!(database.same_transaction("refinery_schema_history WHERE version = 13").await);
     let run = database.run().await;
     assert!(database.same_transaction("sync_runs").await);
     database.commit(&run, &batch([campaign("c1"), campaign("c2")])).await;

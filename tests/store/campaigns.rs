@@ -100,6 +100,8 @@ async fn the_state_at_any_time_can_be_read_also_where_the_clock_was_set_back() {
     let ahead = "UPDATE campaigns SET changed_at = changed_at + interval '1 day';
                  UPDATE campaign_history SET recorded_at = recorded_at + interval '1 day'";
     database.sql.batch_execute(ahead).await.unwrap();
+    database.commit(&run, &batch([campaign("c1")])).await;
+    assert_eq!(database.history_of("c1").await, 1, "nothing has changed");
     database.commit(&run, &batch([Campaign { clicks: 6, ..campaign("c1") }])).await;
     database.commit(&run, &batch([Campaign { clicks: 7, ..campaign("c1") }])).await;
     let clicks = database

@@ -118,7 +118,7 @@ async fn an_unfinished_run_stays_as_it_was_while_its_account_is_borrowed_and_is_
     other.give_back(&borrowed).await;
 
     let next = begin(&database.other_store().await, ACCOUNT).await.unwrap();
-    assert_eq!(next, Run { epoch: 3, resumed: true, stored_before: 1, ..run });
+    assert_eq!(next, Run { epoch: 3, resumed: true, stored_before: 1, numbered_below: 1, ..run });
     assert_eq!(database.store.load_spent(&ACCOUNT.into()).await.unwrap().counted[0].1, 2);
     broken(save_spent(&other, &borrowed, &Spent::default()).await);
 }

@@ -22,7 +22,7 @@ async fn what_is_older_than_the_retention_is_pruned_in_chunks_each_of_which_says
     assert_eq!(database.store.prune_audit(DAY * 400).await.unwrap(), 0);
     assert_eq!(
         rows(&database.store, AuditFilter::default()).await.len(),
-        7,
+        8,
         "nothing is recorded of nothing"
     );
     database.old_rows("account_paused", 1, DAY * 2).await;

@@ -55,15 +55,15 @@ async fn a_run_that_is_taken_over_keeps_its_id_and_knows_what_was_stored_before(
     database.store.finish_run(&first, &interrupted).await.unwrap();
 
     let second = begin(&database.other_store().await, ACCOUNT).await.unwrap();
-    let expected = Run { epoch: 2, resumed: true, stored_before: 3, ..first.clone() };
-    assert_eq!(second, expected);
+    let expected = Run { epoch: 2, resumed: true, stored_before: 3, numbered_below: 5, ..first.clone() };
+    assert_eq!(second, expected, "five numbers were given, three of them are used");
     let row = &database.store.recent_runs(None, 10).await.unwrap()[0];
     assert_eq!((row.status.as_str(), row.finished_at, row.resumed), ("running", None, true));
     let all = ids(&["c1", "c2", "c3", "c4", "d1", "d2"]);
     let mut numbers: Vec<_> =
         settled(&database.store, &second, &all).await.unwrap().into_iter().map(|s| s.by).collect();
     numbers.sort_by_key(|by| format!("{by:?}"));
-    let expected = (0..3).map(|number| SettledBy::EarlierProcess { number }).collect::<Vec<_>>();
+    let expected = [0, 1, 4].map(|number| SettledBy::EarlierProcess { number });
     assert_eq!(numbers, expected, "each has its own number, and the dead letters are tried again");
 
     let third = Batch { dead_letters: vec![letter("d2")], ..batch([campaign("c4"), campaign("d1")]) };
@@ -74,7 +74,18 @@ async fn a_run_that_is_taken_over_keeps_its_id_and_knows_what_was_stored_before(
     let counters = "SELECT stored::text || ',' || dead_lettered::text FROM sync_runs";
     assert_eq!(database.text(counters).await, "5,1", "of all processes of the run, each campaign once");
     let numbers = "SELECT string_agg(run_number::text, ',' ORDER BY run_number) FROM campaigns";
-    assert_eq!(database.text(numbers).await, "0,1,2,3,4");
+    assert_eq!(database.text(numbers).await, "0,1,4,5,6", "above whatever the process before had given");
+}
+
+#[tokio::test]
+async fn what_a_process_has_stored_that_did_not_keep_the_next_number_is_still_told_from_what_comes_later() {
+    let database = Database::new().await;
+    let first = database.run().await;
+    database.commit(&first, &batch([campaign("c1"), campaign("c2")])).await;
+    database.sql.batch_execute("UPDATE sync_runs SET next_number = 0").await.unwrap();
+    database.end_lock_connections().await;
+    let second = begin(&database.other_store().await, ACCOUNT).await.unwrap();
+    assert_eq!((second.stored_before, second.numbered_below), (2, 2));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use crate::support::{
 async fn migrations_are_applied_once_also_by_processes_that_start_together() {
     let database = Database::without_tables().await;
     let state = database.store.schema_state().await.unwrap();
-    assert_eq!((state.version, state.pending.len()), (None, 12));
+    assert_eq!((state.version, state.pending.len()), (None, 13));
     assert_eq!(state.pending[0], "V1__campaigns");
     let exists = "SELECT count(*) FROM pg_class WHERE relname IN ('refinery_schema_history', 'campaigns')";
     assert_eq!(database.number(exists).await, 0, "looking changes nothing");
@@ -29,7 +29,7 @@ async fn migrations_are_applied_once_also_by_processes_that_start_together() {
     assert_eq!(applied, state.pending);
     assert_eq!(database.store.migrate().await, Ok(Vec::new()));
     let state = database.store.schema_state().await.unwrap();
-    assert_eq!((state.version, state.pending), (Some(12), Vec::new()));
+    assert_eq!((state.version, state.pending), (Some(13), Vec::new()));
 }
 
 #[tokio::test]
@@ -111,9 +111,12 @@ async fn a_schema_is_current_only_with_all_of_its_tables() {
     assert!(message.contains("no tables") && message.contains("run `campaign-sync migrate`"), "{message}");
     database.store.migrate().await.unwrap();
     assert_eq!(database.store.require_current_schema().await, Ok(()));
-    database.sql.batch_execute("DELETE FROM refinery_schema_history WHERE version = 12").await.unwrap();
+    database.sql.batch_execute("DELETE FROM refinery_schema_history WHERE version = 13").await.unwrap();
     let message = broken(database.store.require_current_schema().await);
-    assert!(message.contains("V12__audit") && message.contains("run `campaign-sync migrate`"), "{message}");
+    assert!(
+        message.contains("V13__next_number") && message.contains("run `campaign-sync migrate`"),
+        "{message}"
+    );
 }
 
 #[tokio::test]

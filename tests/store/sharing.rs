@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use actors::model::{Batch, CampaignId, LetterFilter, Run, SettledBy, Spent};
+use actors::model::{Batch, Campaign, CampaignId, LetterFilter, Run, SettledBy, Spent};
 use actors::ports::{Disowned, Question, Share, Store};
 use campaign_sync::store::PgStore;
 use futures_util::future::join_all;
 
 use crate::support::{
-    ACCOUNT_LOCKS, Database, at, batch, begin, broken, campaign, commit, ids, letter, letters, report,
-    save_spent,
+    ACCOUNT, ACCOUNT_LOCKS, Database, at, batch, begin, broken, campaign, commit, connect, ids, letter,
+    letters, report, save_spent,
 };
 
 fn share(run: &Run, batch: Batch) -> Share {
@@ -99,6 +99,61 @@ async fn one_commit_stores_and_counts_for_each_of_its_runs_apart() {
     assert_eq!(database.text(letters).await, "a d1, c d1");
     let impressions = "SELECT string_agg(account_id || ' ' || impressions, ', ' ORDER BY account_id) FROM campaigns WHERE id = 'c1'";
     assert_eq!(database.text(impressions).await, "a 10, b 11, c 10");
+}
+
+#[tokio::test]
+async fn transactions_that_share_runs_go_on_at_the_same_time_and_each_campaign_counts_once() {
+    let database = Database::new().await;
+    let runs = begin_all(&database.store, &["a", "b", "c"]).await;
+    // Each has all runs, in another order than the one before.
+    let commits = (0..24).map(|n: usize| {
+        let ids = (0..20).map(move |id| campaign(&format!("c{}", 20 * n + id)));
+        let buried = if n % 6 == 5 { vec![letter(&format!("d{n}"))] } else { vec![] };
+        let mut shares: Vec<Share> = runs
+            .iter()
+            .map(|run| share(run, Batch { dead_letters: buried.clone(), ..batch(ids.clone()) }))
+            .collect();
+        shares.rotate_left(n % 3);
+        if n % 2 == 1 {
+            shares.reverse();
+        }
+        shares
+    });
+    let commits: Vec<Vec<Share>> = commits.collect();
+    let stored = join_all(commits.iter().map(|shares| database.store.commit(shares))).await;
+    assert_eq!(stored, vec![Ok(vec![]); 24]);
+    assert_eq!(counts(&database).await, counted(&["a", "b", "c"].map(|account| (account, 480, 4))));
+    let numbered = "SELECT count(DISTINCT (run_id, run_number)) FROM campaigns c JOIN sync_runs r ON r.id = run_id \
+                    WHERE run_number >= 0 AND run_number < next_number";
+    assert_eq!(database.number(numbered).await, 3 * 480, "each has a number of its own");
+    assert_eq!(database.number("SELECT count(*) FROM campaign_history").await, 3 * 480);
+    assert_eq!(database.number("SELECT min(batches) + max(batches) FROM sync_runs").await, 2 * 24);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_repeated_while_it_is_still_being_stored_counts_once() {
+    for buried in [vec![], vec![letter("d1"), letter("d2")]] {
+        let database = Database::new().await;
+        let run = database.run().await;
+        database.commit(&run, &letters([letter("c1")])).await;
+        let all = Batch { dead_letters: buried.clone(), ..batch(["c1", "c2", "c3"].map(campaign)) };
+        let blocker = connect(&database.postgres, "campaign_sync").await;
+        blocker.batch_execute("BEGIN; LOCK TABLE campaign_history").await.unwrap();
+        let let_go = async {
+            database.waiting_for_locks(2).await;
+            blocker.batch_execute("COMMIT").await.unwrap();
+        };
+        let once = || commit(&database.store, &run, &all);
+        assert_eq!(tokio::join!(once(), once(), let_go), (Ok(()), Ok(()), ()));
+        assert_eq!(counts(&database).await, counted(&[(ACCOUNT, 3, buried.len() as i64)]));
+        assert_eq!(database.number("SELECT count(*) FROM campaign_history").await, 3);
+        // A change too, is found once.
+        let changed = batch(["c1", "c2"].map(|id| Campaign { clicks: 99, ..campaign(id) }));
+        let once = || commit(&database.store, &run, &changed);
+        assert_eq!(tokio::join!(once(), once()), (Ok(()), Ok(())));
+        assert_eq!(database.number("SELECT count(*) FROM campaign_history").await, 5);
+        assert_eq!(counts(&database).await, counted(&[(ACCOUNT, 3, buried.len() as i64)]));
+    }
 }
 
 #[tokio::test]

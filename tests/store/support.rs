@@ -204,6 +204,7 @@ pub(crate) fn no_run() -> Run {
         epoch: 1,
         resumed: false,
         stored_before: 0,
+        numbered_below: 0,
         listed_before: None,
         replay: None,
     }

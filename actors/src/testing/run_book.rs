@@ -48,6 +48,7 @@ impl RunBook {
             epoch: self.epoch.get(),
             resumed: unfinished.is_some(),
             stored_before: run.stored,
+            numbered_below: run.stored,
             listed_before: self.listed.get(),
             replay: None,
         }
@@ -63,6 +64,7 @@ impl RunBook {
             epoch: self.epoch.get(),
             resumed: false,
             stored_before: 0,
+            numbered_below: 0,
             listed_before: None,
             replay: Some(replay),
         }
@@ -77,6 +79,7 @@ impl RunBook {
             epoch,
             resumed: false,
             stored_before: 0,
+            numbered_below: 0,
             listed_before: None,
             replay: None,
         }

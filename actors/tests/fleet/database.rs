@@ -89,8 +89,8 @@ fn an_absence_that_nobody_waited_out_is_not_held_against_the_next_run() {
 #[test]
 fn what_all_runs_together_have_uncommitted_is_bounded_while_the_database_is_away() {
     for (sync_actors, most) in [
-        // Two batches of 50, split among ten.
-        (2, 10 * (10 + 2)),
+        // Three batches of 50, split among ten.
+        (2, 10 * (15 + 2)),
         // Each as much as it has in flight, where that is more.
         (20, 10 * (20 + 20)),
     ] {

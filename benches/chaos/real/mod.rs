@@ -144,7 +144,7 @@ impl<'a> Laboratory<'a> {
         let stored = self.database.stored().await? - before.stored;
         let lost = lost_answers(&stats) - lost_answers(&before.stats);
         let carried_out = stats.syncs_carried_out - before.stats.syncs_carried_out;
-        let uncommitted = 2 * self.scenario.batch;
+        let uncommitted = 3 * self.scenario.batch;
         let at_a_kill = self.scenario.concurrency + uncommitted;
         let mut noticed = Vec::new();
         let (ended, unstored_at_most) = match course.end {

@@ -133,7 +133,7 @@ impl<'a> Process<'a> {
         let (world, report) = (self.world, self.report.borrow());
         let store: &UnsteadyStore = &world.store;
         let concurrency = world.scenario.settings.concurrency.get() as u64;
-        let uncommitted = 2 * world.scenario.settings.batch.size() as u64;
+        let uncommitted = 3 * world.scenario.settings.batch.size() as u64;
         let begun = self.epoch != self.epoch_before;
         let json = |report| serde_json::to_value(report).expect("a report is JSON");
         let (ended, unstored_at_most) = match &*report {

@@ -33,6 +33,21 @@ fn a_panic_before_or_after_a_commit_repeats_it_and_loses_nothing() {
 }
 
 #[test]
+fn all_that_was_under_way_when_it_panics_is_repeated() {
+    in_virtual_time(async {
+        let scene = Scene::new(4, well);
+        scene.keep(0..12);
+        sleep(COMMIT / 2).await;
+        scene.actor.do_send(Stumble);
+        sleep(SECOND).await;
+        let attempts = scene.store.attempts.borrow();
+        let tried = |id| attempts.iter().filter(|attempt| attempt.ids.contains(&id)).count();
+        assert!((0..8).all(|id| tried(id) == 2) && (8..12).all(|id| tried(id) == 1), "{attempts:?}");
+        assert_eq!((scene.crashes.borrow().len(), scene.stored()), (1, (0..12).collect()));
+    });
+}
+
+#[test]
 fn what_waits_in_the_buffer_when_it_panics_still_goes_out_after_its_linger() {
     in_virtual_time(async {
         // The question panics; the entry waits for its linger, and nothing else comes.

@@ -111,8 +111,10 @@ fn a_broken_commit_ends_the_runs_that_had_a_share_in_it_and_no_other() {
         let scene = Scene::new(4, |n| if n == 0 { Fate::Broken } else { Fate::Well });
         let (with, without) = (Other::new("with"), Other::new("without"));
         scene.keep(0..2);
-        with.keep(&scene, 100..104);
+        with.keep(&scene, 100..102);
+        sleep(COMMIT / 2).await;
         without.keep(&scene, 200..204);
+        with.keep(&scene, 102..104);
         scene.keep(2..4);
         sleep(SECOND).await;
         assert_eq!((scene.alarms.borrow().len(), with.alarms.borrow().len()), (1, 1));

@@ -1,0 +1,71 @@
+//! `Numbering`: which numbers the campaigns of each run get, so that transactions of one run need not wait for each other
+//! to know. Promises that no two get the same, and that all are above those which the run's earlier processes gave.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use actors::model::{AccountId, Run};
+
+/// See the module. A clone shares it. It remembers a run for each account, the one that owns it.
+#[derive(Clone, Default)]
+pub(super) struct Numbering(Arc<Mutex<HashMap<AccountId, Next>>>);
+
+struct Next {
+    epoch: i64,
+    number: i64,
+}
+
+impl Numbering {
+    /// The first of so many. Those of a batch that is not stored are never given again. For a run whose account another
+    /// one has taken since they mean nothing, because nothing of it is stored.
+    pub(super) fn take(&self, run: &Run, campaigns: usize) -> i64 {
+        let first = || Next { epoch: run.epoch, number: super::count(run.numbered_below) };
+        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = runs.entry(run.account.clone()).or_insert_with(first);
+        if next.epoch < run.epoch {
+            *next = first();
+        }
+        let taken = next.number;
+        if next.epoch == run.epoch {
+            next.number += super::count(campaigns as u64);
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(account: &str, epoch: i64, numbered_below: u64) -> Run {
+        Run {
+            id: uuid::Uuid::nil(),
+            account: account.into(),
+            epoch,
+            resumed: numbered_below > 0,
+            stored_before: 0,
+            numbered_below,
+            listed_before: None,
+            replay: None,
+        }
+    }
+
+    #[test]
+    fn no_number_is_given_twice_and_each_account_has_its_own() {
+        let numbering = Numbering::default();
+        let (a, b) = (run("a", 1, 0), run("b", 7, 1_000));
+        let clone = numbering.clone();
+        assert_eq!([numbering.take(&a, 3), clone.take(&a, 0), numbering.take(&a, 1)], [0, 3, 3]);
+        assert_eq!([numbering.take(&b, 5), numbering.take(&a, 1), clone.take(&b, 1)], [1_000, 4, 1_005]);
+    }
+
+    #[test]
+    fn a_later_run_of_the_account_begins_above_what_it_took_over_and_the_earlier_one_takes_nothing_from_it() {
+        let numbering = Numbering::default();
+        let (earlier, later) = (run("a", 1, 0), run("a", 2, 500));
+        assert_eq!(numbering.take(&earlier, 800), 0);
+        assert_eq!(numbering.take(&later, 10), 500);
+        numbering.take(&earlier, 800);
+        assert_eq!(numbering.take(&later, 10), 510);
+    }
+}
