@@ -53,9 +53,9 @@ use self::session::{LastFailure, Session, Sessions};
 pub use self::standings::LettersByClass;
 pub use self::who::acting_as;
 
-/// A commit and a look-up at a time for each of a few accounts; more would only wait for the same disk, and
-/// PostgreSQL's default of 100 connections is shared with others.
-const POOL_SIZE: u32 = 8;
+/// Two commits, a look-up and a record, four runs that begin or end, and two for whoever looks on; more would only wait
+/// for the same disk, and PostgreSQL's default of 100 connections is shared with others.
+const POOL_SIZE: u32 = 10;
 /// How long a call waits for a connection. Short, because whoever calls retries with a backoff of its own.
 const CHECKOUT_LIMIT: Duration = Duration::from_secs(5);
 /// Of a call that has its connection. A batch of 500 takes milliseconds; the server gives up at 50 s.
@@ -287,14 +287,19 @@ impl PgStore {
     ) -> Result<T, StoreError> {
         let mut session = self.checkout(doing).await?;
         session.in_use = true;
+        let mut is_unsure = false;
         let outcome = match timeout(OPERATION_LIMIT, work(&mut session)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Failure::Store(error))) => Err(error),
             Ok(Err(Failure::TakenOver(cause))) => Err(error::taken_over(&self.database, doing, &cause)),
-            Ok(Err(Failure::Postgres(error))) => Err(error::explain(&self.database, doing, &error)),
+            Ok(Err(Failure::Postgres(error))) => {
+                // What the driver could not send may be the end of a transaction.
+                is_unsure = error.as_db_error().is_none();
+                Err(error::explain(&self.database, doing, &error))
+            }
             Err(_) => Err(error::timed_out(&self.database, doing, OPERATION_LIMIT.as_secs())),
         };
-        session.in_use = matches!(outcome, Err(StoreError::Unavailable(_)));
+        session.in_use = is_unsure || matches!(outcome, Err(StoreError::Unavailable(_)));
         outcome
     }
 
@@ -303,6 +308,7 @@ impl PgStore {
         const DOING: &str = "begin a run in";
         let held = self.ownership.take(account, &self.sessions(), DOING).await?;
         let run = self.with(DOING, async |session| begin::begin(session, account, purpose).await).await?;
+        self.numbering.begin(&run);
         held.begin(&run).await;
         Ok(run)
     }
@@ -380,11 +386,14 @@ impl Store for PgStore {
         if shares.iter().all(|share| share.batch.is_empty()) {
             return Ok(vec![]);
         }
+        // Who takes an account waits for all that is stored of it at the moment; that must come to an end.
+        let mut alone = false;
         for share in shares {
-            self.ownership.keep(&share.run, &self.sessions(), DOING).await?;
+            alone |= !self.ownership.keep(&share.run, &self.sessions(), DOING).await?;
         }
-        let disowned =
-            self.with(DOING, async |session| commit::commit(session, shares, &self.numbering).await).await?;
+        let disowned = self
+            .with(DOING, async |session| commit::commit(session, shares, &self.numbering, alone).await)
+            .await?;
         Ok(self.explained(disowned, DOING))
     }
 

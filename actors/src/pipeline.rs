@@ -257,8 +257,9 @@ impl Pipeline {
         self.crew.share.of(self.settings.concurrency.get())
     }
 
-    /// Asked for only when there is soon nothing to do: when twice as many as the last page took to come are left. Where
-    /// the limit or the latency binds, that is few, and what is listed does not grow old.
+    /// Asked for only when there is soon nothing to do: when twice as many are left as were begun while the last page was
+    /// on its way. Where requests wait for the limit or the platform that is few, and what is listed does not grow old. No
+    /// more than a page, which bounds the memory.
     fn ask_for_page(&mut self, ctx: &mut Context<Self>) {
         let for_a_page = (2 * self.begun_meanwhile).min(self.settings.page_size.get() as usize);
         let low_water = (READY_PER_SYNC_ACTOR * self.settings.concurrency.get()).max(for_a_page);

@@ -1,6 +1,6 @@
 //! `Skipped`: the campaigns that the listing has shown and that earlier processes of the run had stored, each counted
 //! once however often it is shown. They are known by number, so a bit for each is enough: a megabyte for eight
-//! million. Pure.
+//! million, and a bit more for each number that was given and is not used. Pure.
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +13,7 @@ pub(crate) struct Skipped {
 impl Skipped {
     /// The listing shows the campaign with this number. Whether for the first time.
     pub(crate) fn see(&mut self, number: u64) -> bool {
-        let word = usize::try_from(number / 64).expect("a number below the campaigns of a listing");
+        let word = usize::try_from(number / 64).expect("a number that fits into memory");
         if self.seen.len() <= word {
             self.seen.resize(word + 1, 0);
         }

@@ -75,7 +75,7 @@ pub(crate) struct StoreActor<S> {
     again: VecDeque<Vec<Entry>>,
     /// By their numbers, in the order in which they went out.
     committing: BTreeMap<u64, Vec<Entry>>,
-    committed: u64,
+    begun: u64,
     /// The buffer goes out although it is not full.
     due: bool,
     linger: Option<SpawnHandle>,
@@ -93,7 +93,7 @@ impl<S: Store> StoreActor<S> {
             buffer: VecDeque::new(),
             again: VecDeque::new(),
             committing: BTreeMap::new(),
-            committed: 0,
+            begun: 0,
             due: false,
             linger: None,
             away: None,
@@ -118,7 +118,7 @@ impl<S: Store> StoreActor<S> {
     /// While something is wrong it is one, which finds out.
     fn most_committing(&self) -> usize {
         match self.away {
-            Some(away) if away.is_waiting() => 0,
+            Some(_) if self.retry.is_some() => 0,
             None if self.again.is_empty() => MOST_COMMITTING,
             _ => 1,
         }
@@ -153,8 +153,8 @@ impl<S: Store> StoreActor<S> {
         let (store, batch) = (self.store.clone(), entries.len());
         let parts: Vec<_> =
             members.iter().zip(&shares).map(|(member, share)| member.part(share.batch.len())).collect();
-        let number = self.committed;
-        self.committed += 1;
+        let number = self.begun;
+        self.begun += 1;
         self.committing.insert(number, entries);
         let commit = async move {
             let begun = Instant::now();
@@ -192,11 +192,18 @@ impl<S: Store> StoreActor<S> {
         members(batches.chain(&self.buffer))
     }
 
-    /// It answered, if only to refuse: another absence has its own patience.
+    /// It answered, if only to refuse: another absence has its own patience. But where another batch still waits, it has to be
+    /// stored first: it may be the only one that cannot.
     fn is_back(&mut self, ctx: &mut Context<Self>) {
         if let Some(retry) = self.retry.take() {
             ctx.cancel_future(retry);
         }
+        if self.again.is_empty() {
+            self.forget_absence();
+        }
+    }
+
+    fn forget_absence(&mut self) {
         if self.away.take().is_some() {
             self.waiting().iter().for_each(|member| member.show(None));
         }
@@ -205,10 +212,10 @@ impl<S: Store> StoreActor<S> {
     /// Those that were under way with it come back one after another; the first of them begins the wait.
     fn wait_for_database(&mut self, number: u64, cause: &str, ctx: &mut Context<Self>) {
         self.committing.remove(&number).into_iter().for_each(|batch| self.again.push_front(batch));
-        let away = self.away.get_or_insert_with(Away::begin);
-        if away.is_waiting() {
+        if self.retry.is_some() {
             return;
         }
+        let away = self.away.get_or_insert_with(Away::begin);
         if away.is_over() {
             let cause = format!("{cause} (waited for {} s)", DATABASE_PATIENCE.as_secs());
             self.waiting().iter().for_each(|member| member.alarm(&cause));
@@ -222,13 +229,10 @@ impl<S: Store> StoreActor<S> {
 
     fn try_again(&mut self, ctx: &mut Context<Self>) {
         self.retry = None;
-        if let Some(away) = &mut self.away {
-            away.waited();
-        }
         self.commit_next(ctx);
         if self.committing.is_empty() {
             // Nobody waits any more: whoever comes next has a patience of their own.
-            self.away = None;
+            self.forget_absence();
         }
     }
 
@@ -281,7 +285,7 @@ impl<S: Store> Actor for StoreActor<S> {
 impl<S: Store> Supervised for StoreActor<S> {
     /// Whether the interrupted commits took place is unknown; repeating them changes nothing.
     fn restarting(&mut self, ctx: &mut Context<Self>) {
-        self.linger = None;
+        (self.linger, self.retry) = (None, None);
         let interrupted = std::mem::take(&mut self.committing);
         interrupted.into_values().rev().for_each(|batch| self.again.push_front(batch));
         repair(ctx, |actor, ctx| {

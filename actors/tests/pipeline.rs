@@ -78,6 +78,41 @@ fn no_more_requests_are_in_flight_than_there_are_sync_actors_and_a_pager() {
     );
 }
 
+/// When each page is asked for, by how many syncs were begun until then, and the makespan.
+fn pages(sync_actors: usize, syncs: Duration, pages: Duration) -> (Vec<usize>, Duration) {
+    let settings = PipelineSettings {
+        concurrency: Concurrency::new(sync_actors).expect("in range"),
+        page_size: NonZeroU32::new(200).expect("not zero"),
+        batch: BatchLimits::new(500, Duration::from_millis(20)).expect("in range"),
+        ..settings()
+    };
+    let platform = ScriptedPlatform::obliging(2_000).answering_within(syncs..=syncs).listing_within(pages);
+    let (report, platform, _) = run(settings, platform, MemoryStore::default());
+    assert_eq!(report.status, Status::Complete);
+    let calls = platform.calls();
+    let asked = (0..calls.len()).filter(|at| calls[*at].endpoint == Endpoint::List);
+    let begun = |at| calls[..at].iter().filter(|call| call.endpoint == Endpoint::Sync).count();
+    (asked.map(begun).collect(), platform.makespan())
+}
+
+#[test]
+fn where_syncs_are_quick_pages_come_in_time_and_never_two_ahead() {
+    // 2,000 syncs by 4 at a time take a second, and ten pages, each asked for when 16 are left, 0.6 s more.
+    let (asked, makespan) = pages(4, Duration::from_millis(2), Duration::from_millis(80));
+    assert!(makespan < Duration::from_millis(1_350), "{makespan:?}");
+    for (page, begun) in asked.into_iter().enumerate() {
+        assert!(200 * page <= begun + 2 * 200, "page {page} after {begun} syncs");
+    }
+}
+
+#[test]
+fn where_syncs_take_their_time_a_page_is_asked_for_when_few_are_left() {
+    let (asked, _) = pages(4, Duration::from_millis(50), Duration::from_millis(50));
+    for (page, begun) in asked.into_iter().enumerate().skip(1) {
+        assert!(200 * page <= begun + 4 * 4 + 4, "page {page} after {begun} syncs");
+    }
+}
+
 #[test]
 fn pages_are_asked_for_only_as_fast_as_the_store_takes_rows() {
     let stuck = MemoryStore::failing(|_| CommitFault::Unavailable);

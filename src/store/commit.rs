@@ -64,12 +64,13 @@ macro_rules! history {
 /// `changed_at` becomes the time of the statement in what is new or has changed, and that is how the history knows it.
 /// `GREATEST` keeps a campaign's history in order also where the server's clock is set back. Then, and where somebody
 /// else has just stored the same, what has not changed can have a later `changed_at` too; it has its history already.
-/// (One that is the statement's time to the microsecond fails the batch, whose halves have other times.)
+/// One that is the statement's time to the microsecond has the batch tried again, at another time.
 ///
 /// A campaign counts for the run, and gets its number there, when the run had not stored it yet; a repeated batch
-/// therefore counts nothing. Each time, a run gets numbers from `first` on that nobody had before, so a higher number
-/// is a new one. All rows are locked in the order of their keys, the runs' last: two transactions that share some wait
-/// for each other no longer than a commit takes, and never both. A run's batch is counted by the first of the
+/// therefore counts nothing. Each time, a run gets numbers that nobody had before, so a campaign that has one of these
+/// is new. That also holds for a transaction that nobody waits for any more and that commits after its repetition.
+/// Campaigns are locked in the order of their keys, and the runs' rows last and in order: two transactions that share
+/// some wait for each other no longer than a commit takes, and never both. A run's batch is counted by the first of the
 /// transaction's statements that has something new of it: the second finds `progressed_at` at this transaction's time.
 const STORE: &str = concat!(
     "WITH ",
@@ -100,7 +101,7 @@ const STORE: &str = concat!(
 ), history AS (
     ",
     history!(),
-    "WHERE changed_at = statement_timestamp()
+    "WHERE changed_at = statement_timestamp() RETURNING 1
 ), later_history AS (
     ",
     history!(),
@@ -112,10 +113,12 @@ const STORE: &str = concat!(
     RETURNING d.run_id
 ), counted AS (
     SELECT run_id, new_in_run, next_number, coalesce(healed, 0) AS healed
-    FROM (SELECT run_id, count(*) FILTER (WHERE run_number >= first_number) AS new_in_run,
+    FROM (SELECT run_id, count(*) FILTER (WHERE run_number BETWEEN first_number AND first_number + campaigns - 1)
+                           AS new_in_run,
                  first_number + campaigns AS next_number
           FROM stored JOIN runs USING (run_id) GROUP BY run_id, first_number, campaigns) s
     LEFT JOIN (SELECT run_id, count(*) AS healed FROM healed GROUP BY run_id) h USING (run_id)
+    CROSS JOIN (SELECT count(*) FROM history) written_before
 ), locked AS MATERIALIZED (
     SELECT r.id FROM sync_runs r JOIN counted ON run_id = r.id ORDER BY r.id FOR NO KEY UPDATE OF r
 ), ",
@@ -172,23 +175,26 @@ RETURNING r.id"
 );
 
 /// Stores what the runs that still own their account share; which the others are. A campaign that stands in a share
-/// more than once is stored as it stands last; one that is both synced and a dead letter is synced.
+/// more than once is stored as it stands last; one that is both synced and a dead letter is synced. Where it is to be
+/// `alone`, no other transaction stores anything of the accounts meanwhile; nor where there are dead letters, for what
+/// is buried is compared with what the statement saw when it began.
 pub(super) async fn commit(
     session: &mut Session,
     shares: &[Share],
     numbering: &Numbering,
+    alone: bool,
 ) -> Result<Vec<Disowned>, Failure> {
     let incoming = Incoming::of(shares, numbering)?;
-    // What is buried is compared with what the statement saw when it began.
-    let together = if incoming.letters.is_empty() { ownership::TOGETHER } else { ownership::IN_LINE };
-    let together = session.prepared(together).await?;
+    let owners = if alone || !incoming.letters.is_empty() { ownership::IN_LINE } else { ownership::TOGETHER };
+    let owners = session.prepared(owners).await?;
     let (store, bury) = (session.prepared(STORE).await?, session.prepared(BURY).await?);
     let client = &session.client;
     // They are polled in this order, and so sent. Where one fails, the server refuses what follows, and its `COMMIT` is a
-    // rollback.
+    // rollback. Where the first alone fails, which takes a server that is out of memory, rows can be stored without their
+    // letters; the repetition mends that.
     let ((), mut disowned, stored, buried, ()) = try_join5(
         client.batch_execute("BEGIN"),
-        fence(client, &together, &incoming.runs),
+        fence(client, &owners, &incoming.runs),
         incoming.store(client, &store),
         incoming.bury(client, &bury),
         client.batch_execute("COMMIT"),

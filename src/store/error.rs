@@ -87,6 +87,10 @@ enum Kind {
 fn explain_answer(database: &DatabaseUrl, doing: &str, refusal: &DbError) -> StoreError {
     let (kind, advice) = match classify(refusal.code()) {
         (Kind::Refused, _) if refusal.table() == Some("audit_log") => (Kind::Broken, AUDITED),
+        // Stored twice in one microsecond: the repetition has another time.
+        (Kind::Refused, _) if refusal.constraint() == Some("campaign_history_pkey") => {
+            (Kind::Unavailable, "")
+        }
         classified => classified,
     };
     let mut cause = refusal.message().to_owned();
@@ -133,6 +137,8 @@ fn classify(state: &SqlState) -> (Kind, &'static str) {
         "57P01" | "57P02" | "57P03" | "57P05" => (Kind::Unavailable, "the server is stopping or starting"),
         "57014" | "55P03" => (Kind::Unavailable, "something else holds what is needed; see pg_stat_activity"),
         "25P03" => (Kind::Unavailable, ""),
+        // Of statements that are sent together: an earlier one has failed, and the repetition meets with the cause.
+        "25P02" => (Kind::Unavailable, ""),
         code => match &code[..2] {
             "08" | "40" | "53" => (Kind::Unavailable, ""),
             "21" | "22" | "23" | "54" => (Kind::Refused, ""),
@@ -193,6 +199,7 @@ mod tests {
     fn a_state_is_classified_by_what_a_caller_can_do_and_says_what_a_person_can() {
         for (code, kind, advice) in [
             ("08006", 'u', ""),
+            ("25P02", 'u', ""),
             ("40001", 'u', ""),
             ("40P01", 'u', ""),
             ("57P01", 'u', "stopping or starting"),

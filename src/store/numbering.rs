@@ -1,8 +1,8 @@
 //! `Numbering`: which numbers the campaigns of each run get, so that transactions of one run need not wait for each other
-//! to know. Promises that no two get the same, and that all are above those which the run's earlier processes gave.
+//! to know. Promises that no two get the same, and that all are above those of what the run's earlier processes stored.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actors::model::{AccountId, Run};
 
@@ -19,17 +19,29 @@ impl Numbering {
     /// The first of so many. Those of a batch that is not stored are never given again. For a run whose account another
     /// one has taken since they mean nothing, because nothing of it is stored.
     pub(super) fn take(&self, run: &Run, campaigns: usize) -> i64 {
-        let first = || Next { epoch: run.epoch, number: super::count(run.numbered_below) };
-        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = runs.entry(run.account.clone()).or_insert_with(first);
-        if next.epoch < run.epoch {
-            *next = first();
-        }
+        let mut runs = self.runs();
+        let next = runs.entry(run.account.clone()).or_insert_with(|| Next::of(run));
         let taken = next.number;
         if next.epoch == run.epoch {
             next.number += super::count(campaigns as u64);
         }
         taken
+    }
+
+    /// From now on the account's numbers are this run's. Not only where its epoch is higher: a database that was restored
+    /// counts from an earlier one.
+    pub(super) fn begin(&self, run: &Run) {
+        self.runs().insert(run.account.clone(), Next::of(run));
+    }
+
+    fn runs(&self) -> MutexGuard<'_, HashMap<AccountId, Next>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Next {
+    fn of(run: &Run) -> Self {
+        Self { epoch: run.epoch, number: super::count(run.numbered_below) }
     }
 }
 
@@ -64,8 +76,13 @@ mod tests {
         let numbering = Numbering::default();
         let (earlier, later) = (run("a", 1, 0), run("a", 2, 500));
         assert_eq!(numbering.take(&earlier, 800), 0);
+        numbering.begin(&later);
         assert_eq!(numbering.take(&later, 10), 500);
         numbering.take(&earlier, 800);
         assert_eq!(numbering.take(&later, 10), 510);
+        // Of a database that was restored.
+        let restored = run("a", 1, 20);
+        numbering.begin(&restored);
+        assert_eq!([numbering.take(&restored, 10), numbering.take(&restored, 1)], [20, 30]);
     }
 }

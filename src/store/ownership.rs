@@ -200,14 +200,16 @@ impl Ownership {
     }
 
     /// Takes the account's lock again where the connection was lost. Where somebody else has it by now, the fence tells
-    /// whether the account is theirs, too. Not for a run that has ended: nobody would give it back.
-    pub(super) async fn keep(&self, run: &Run, sessions: &Sessions, doing: &str) -> Result<(), StoreError> {
+    /// whether the account is theirs, too. Not for a run that has ended: nobody would give it back. Says whether nobody else
+    /// can be about to take it.
+    pub(super) async fn keep(&self, run: &Run, sessions: &Sessions, doing: &str) -> Result<bool, StoreError> {
         let is_held = async {
             let mut locks = self.locks.lock().await;
             locks.forget_lost();
             !locks.is_at_work(run) || locks.held.get(&run.account) == Some(&Some(run.epoch))
         };
-        if !is_held.await {
+        let is_held = is_held.await;
+        if !is_held {
             warn!(account = %run.account, run = %run.id, "the connection that held the account was lost");
             if let Some(held) =
                 within_limit(sessions, doing, self.try_take(&run.account, sessions, doing)).await?
@@ -215,7 +217,7 @@ impl Ownership {
                 held.go_on(run).await;
             }
         }
-        Ok(())
+        Ok(is_held)
     }
 
     /// Gives the account back.

@@ -24,9 +24,11 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 const CONNECTING: &str = "connect to";
 /// The server gives up before the client does (`OPERATION_LIMIT`), and says why. It gives up on a lock sooner than on the
 /// statement that waits for it, so that the error tells the one from the other. A transaction whose client was stopped in the
-/// middle of it does not keep its locks.
+/// middle of it does not keep its locks. What a row holds when it is locked is what counts, whatever the database's own way
+/// is (`commit.rs`).
 const SETTINGS: &str = "\
-SET statement_timeout = '50s'; SET lock_timeout = '40s'; SET idle_in_transaction_session_timeout = '60s'";
+SET statement_timeout = '50s'; SET lock_timeout = '40s'; SET idle_in_transaction_session_timeout = '60s';
+SET default_transaction_isolation = 'read committed'";
 /// Who we are, for the audit log, and where our tables are: in `public`, or where the database URL has a `search_path` of its
 /// own (`$2`), in the first schema of that which is there. Whatever role and database have set, no other schema is looked at,
 /// and temporary tables last. A schema that the user may not use is left alone on the path, else temporary tables would be

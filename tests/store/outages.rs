@@ -158,12 +158,12 @@ async fn a_pool_that_is_used_up_says_so() {
     let blocker = connect(&database.postgres, "campaign_sync").await;
     blocker.batch_execute("BEGIN; LOCK TABLE campaigns").await.unwrap();
     let asked = ids(&["c1"]);
-    let waiting = (0..8).map(|_| settled(&database.store, &run, &asked));
+    let waiting = (0..10).map(|_| settled(&database.store, &run, &asked));
     let account = "other".into();
     let message = tokio::select! {
         biased;
         _ = futures_util::future::join_all(waiting) => pending().await,
         outcome = database.store.load_spent(&account) => unavailable(outcome),
     };
-    assert!(message.contains("all 8 connections were in use"), "{message}");
+    assert!(message.contains("all 10 connections were in use"), "{message}");
 }

@@ -104,7 +104,11 @@ async fn one_commit_stores_and_counts_for_each_of_its_runs_apart() {
 #[tokio::test]
 async fn transactions_that_share_runs_go_on_at_the_same_time_and_each_campaign_counts_once() {
     let database = Database::new().await;
-    let runs = begin_all(&database.store, &["a", "b", "c"]).await;
+    // Whatever the database's own way is.
+    let strict = "ALTER DATABASE ads SET default_transaction_isolation = 'serializable'";
+    database.sql.batch_execute(strict).await.unwrap();
+    let store = database.other_store().await;
+    let runs = begin_all(&store, &["a", "b", "c"]).await;
     // Each has all runs, in another order than the one before.
     let commits = (0..24).map(|n: usize| {
         let ids = (0..20).map(move |id| campaign(&format!("c{}", 20 * n + id)));
@@ -120,7 +124,7 @@ async fn transactions_that_share_runs_go_on_at_the_same_time_and_each_campaign_c
         shares
     });
     let commits: Vec<Vec<Share>> = commits.collect();
-    let stored = join_all(commits.iter().map(|shares| database.store.commit(shares))).await;
+    let stored = join_all(commits.iter().map(|shares| store.commit(shares))).await;
     assert_eq!(stored, vec![Ok(vec![]); 24]);
     assert_eq!(counts(&database).await, counted(&["a", "b", "c"].map(|account| (account, 480, 4))));
     let numbered = "SELECT count(DISTINCT (run_id, run_number)) FROM campaigns c JOIN sync_runs r ON r.id = run_id \
@@ -128,6 +132,75 @@ async fn transactions_that_share_runs_go_on_at_the_same_time_and_each_campaign_c
     assert_eq!(database.number(numbered).await, 3 * 480, "each has a number of its own");
     assert_eq!(database.number("SELECT count(*) FROM campaign_history").await, 3 * 480);
     assert_eq!(database.number("SELECT min(batches) + max(batches) FROM sync_runs").await, 2 * 24);
+}
+
+#[tokio::test]
+async fn a_commit_that_has_to_wait_holds_up_no_other_of_the_same_account() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    database.commit(&run, &batch([campaign("c1")])).await;
+    let blocker = connect(&database.postgres, "campaign_sync").await;
+    blocker.batch_execute("BEGIN; SELECT FROM campaigns WHERE id = 'c1' FOR UPDATE").await.unwrap();
+    let (held, free) = (batch(["c1", "c2"].map(campaign)), batch([campaign("c3")]));
+    let meanwhile = async {
+        database.waiting_for_locks(1).await;
+        database.commit(&run, &free).await;
+        assert_eq!(counts(&database).await, counted(&[(ACCOUNT, 2, 0)]));
+        blocker.batch_execute("COMMIT").await.unwrap();
+    };
+    assert_eq!(tokio::join!(commit(&database.store, &run, &held), meanwhile), (Ok(()), ()));
+    assert_eq!(counts(&database).await, counted(&[(ACCOUNT, 3, 0)]));
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_stored_after_its_repetition_counts_nothing() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let late = batch(["c4", "c5", "c6"].map(campaign));
+    database.commit(&run, &batch(["c1", "c2", "c3"].map(campaign))).await;
+    database.commit(&run, &late).await;
+    // It begins with the run's first number: as an attempt that had its numbers before.
+    let before = database.everything().await;
+    commit(&database.other_store().await, &run, &late).await.unwrap();
+    assert_eq!(database.everything().await, before);
+    assert_eq!(counts(&database).await, counted(&[(ACCOUNT, 6, 0)]));
+}
+
+#[tokio::test]
+async fn letters_that_are_repeated_while_they_are_still_being_stored_count_once() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    // From here on its statements are prepared.
+    database.commit(&run, &letters([letter("d0")])).await;
+    let blocker = connect(&database.postgres, "campaign_sync").await;
+    blocker.batch_execute("BEGIN; LOCK TABLE dead_letters IN EXCLUSIVE MODE").await.unwrap();
+    let let_go = async {
+        database.waiting_for_locks(2).await;
+        blocker.batch_execute("COMMIT").await.unwrap();
+    };
+    let both = letters([letter("d1"), letter("d2")]);
+    let once = || commit(&database.store, &run, &both);
+    assert_eq!(tokio::join!(once(), once(), let_go), (Ok(()), Ok(()), ()));
+    assert_eq!(counts(&database).await, counted(&[(ACCOUNT, 0, 3)]));
+}
+
+#[tokio::test]
+async fn a_letter_that_is_refused_takes_the_whole_batch_back_and_leaves_no_transaction_open() {
+    let database = Database::new().await;
+    let run = database.run().await;
+    let refuse = "ALTER TABLE dead_letters ADD CHECK (campaign_id <> 'd1')";
+    database.sql.batch_execute(refuse).await.unwrap();
+    let both = Batch { dead_letters: vec![letter("d1")], ..batch([campaign("c1")]) };
+    let refused = commit(&database.store, &run, &both).await;
+    assert!(
+        matches!(&refused, Err(actors::ports::StoreError::Refused(why)) if why.contains("check constraint")),
+        "{refused:?}"
+    );
+    assert_eq!(database.number("SELECT count(*) FROM campaigns").await, 0);
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
+    assert_eq!(database.number(open).await, 0);
+    database.commit(&run, &batch([campaign("c1")])).await;
+    assert_eq!(counts(&database).await, counted(&[(ACCOUNT, 1, 0)]));
 }
 
 #[tokio::test]
@@ -405,7 +478,7 @@ async fn more_accounts_than_connections_begin_and_end() {
     database.accounts_held(0).await;
     let connections =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = 'ads' AND pid <> pg_backend_pid()";
-    assert!(database.number(connections).await <= 9, "the pool's eight, and one for the locks");
+    assert!(database.number(connections).await <= 11, "the pool's ten, and one for the locks");
 }
 
 #[tokio::test]

@@ -86,10 +86,10 @@ async fn a_pool_that_is_used_up_is_seen_with_who_waits_for_it() {
     metrics.watch_pool(Some(database.store.watch_pool()));
     database.sql.batch_execute("BEGIN; LOCK TABLE sync_runs").await.unwrap();
     // On a slow machine some may give up before the pool has all its connections.
-    let calls = join_all((0..11).map(async |_| while database.store.recent_runs(None, 1).await.is_err() {}));
+    let calls = join_all((0..13).map(async |_| while database.store.recent_runs(None, 1).await.is_err() {}));
     let watch = async {
         let is_used_up =
-            |state: PoolState| (state.in_use, state.idle, state.most, state.waiting) == (8, 0, 8, 3);
+            |state: PoolState| (state.in_use, state.idle, state.most, state.waiting) == (10, 0, 10, 3);
         while !is_used_up(pool.state()) {
             tokio::task::yield_now().await;
         }
@@ -98,9 +98,12 @@ async fn a_pool_that_is_used_up_is_seen_with_who_waits_for_it() {
         during
     };
     let (_, during) = tokio::join!(calls, watch);
-    for line in
-        ["connections{state=\"in_use\"} 8", "connections{state=\"idle\"} 0", "connections_max 8", "waiting 3"]
-    {
+    for line in [
+        "connections{state=\"in_use\"} 10",
+        "connections{state=\"idle\"} 0",
+        "connections_max 10",
+        "waiting 3",
+    ] {
         assert!(during.contains(&format!("campaign_sync_pool_{line}\n")), "no {line} in {during}");
     }
     let state = pool.state();

@@ -15,7 +15,6 @@ pub(super) const BACKOFF_CAP: Duration = Duration::from_secs(5);
 pub(super) struct Away {
     since: Instant,
     next_wait: Duration,
-    is_waiting: bool,
 }
 
 impl Away {
@@ -25,7 +24,7 @@ impl Away {
 
     /// It has been waited for since then.
     pub(super) fn since(since: Instant) -> Self {
-        Self { since, next_wait: BACKOFF, is_waiting: false }
+        Self { since, next_wait: BACKOFF }
     }
 
     /// Whether it has been waited for long enough.
@@ -38,17 +37,6 @@ impl Away {
         let wait = self.next_wait;
         warn!(%cause, wait_ms = wait.as_millis() as u64, "the database is away, waiting for it");
         self.next_wait = (wait * 2).min(BACKOFF_CAP);
-        self.is_waiting = true;
         wait
-    }
-
-    /// Whether it is too early for the next attempt.
-    pub(super) fn is_waiting(self) -> bool {
-        self.is_waiting
-    }
-
-    /// That wait is over.
-    pub(super) fn waited(&mut self) {
-        self.is_waiting = false;
     }
 }

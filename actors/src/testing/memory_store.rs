@@ -176,7 +176,9 @@ impl MemoryStore {
         for synced in &batch.synced {
             let (id, mut rows) = (&synced.campaign.id, self.rows.borrow_mut());
             let number = rows.get(id).filter(|row| row.run == run.id).map(|row| row.number);
-            let number = number.unwrap_or_else(|| if run.replay.is_some() { 0 } else { self.runs.count() });
+            // With gaps, as where batches were numbered and not stored.
+            let number =
+                number.unwrap_or_else(|| if run.replay.is_some() { 0 } else { 3 * self.runs.count() });
             rows.insert(id.clone(), Row { synced: synced.clone(), run: run.id, number });
             self.dead_letters.borrow_mut().remove(id);
             self.removed.borrow_mut().remove(id);
@@ -194,7 +196,7 @@ impl MemoryStore {
     pub(super) fn settled_of(&self, run: &Run, ids: &[CampaignId]) -> Vec<SettledCampaign> {
         let (rows, dead_letters) = (self.rows.borrow(), self.dead_letters.borrow());
         let by = |id: &CampaignId| match rows.get(id) {
-            Some(&Row { run: by, number, .. }) if by == run.id && number < run.stored_before => {
+            Some(&Row { run: by, number, .. }) if by == run.id && number < run.numbered_below => {
                 Some(SettledBy::EarlierProcess { number })
             }
             Some(row) if row.run == run.id => Some(SettledBy::ThisProcess),

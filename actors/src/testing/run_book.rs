@@ -48,7 +48,7 @@ impl RunBook {
             epoch: self.epoch.get(),
             resumed: unfinished.is_some(),
             stored_before: run.stored,
-            numbered_below: run.stored,
+            numbered_below: 3 * run.stored,
             listed_before: self.listed.get(),
             replay: None,
         }

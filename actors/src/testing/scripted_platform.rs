@@ -77,6 +77,7 @@ pub struct ScriptedPlatform {
     script: Script,
     pages: Pages,
     latency: RangeInclusive<Duration>,
+    list_latency: Option<Duration>,
     stamping: Stamping,
     token_life: Duration,
     request_timeout: Duration,
@@ -107,6 +108,7 @@ impl ScriptedPlatform {
             script: Box::new(|_| Play::Well),
             pages: Box::new(move |request| honest_page(campaigns, request)),
             latency: Duration::from_millis(50)..=Duration::from_millis(50),
+            list_latency: None,
             stamping: Stamping::AtSending,
             token_life: Duration::from_secs(3600),
             request_timeout: Duration::from_secs(10),
@@ -141,6 +143,12 @@ impl ScriptedPlatform {
     /// With another listing.
     pub fn listing(mut self, pages: impl Fn(PageRequest) -> Page + 'static) -> Self {
         self.pages = Box::new(pages);
+        self
+    }
+
+    /// Pages take as long as this.
+    pub fn listing_within(mut self, latency: Duration) -> Self {
+        self.list_latency = Some(latency);
         self
     }
 
@@ -234,7 +242,10 @@ impl ScriptedPlatform {
         assert!(play != Play::Panic, "the script says so: {endpoint:?} of {subject}");
         let latency = match play {
             Play::Hang => self.request_timeout,
-            _ => self.rng.borrow_mut().random_range(self.latency.clone()),
+            _ => {
+                let own = self.list_latency.filter(|_| endpoint == Endpoint::List);
+                own.unwrap_or_else(|| self.rng.borrow_mut().random_range(self.latency.clone()))
+            }
         };
         self.stamp(latency);
         let guest = Guest::enter(self);

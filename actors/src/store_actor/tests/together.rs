@@ -55,6 +55,23 @@ fn what_is_stored_beside_a_batch_that_found_the_database_away_shows_that_it_is_b
 }
 
 #[test]
+fn a_batch_that_cannot_be_stored_beside_others_that_can_holds_them_up_and_waits() {
+    in_virtual_time(async {
+        let scene = Scene::new(10, |n| if [0, 2].contains(&n) { Fate::Away } else { Fate::Well });
+        scene.keep(0..40);
+        sleep(10 * SECOND).await;
+        let attempts = scene.store.attempts.borrow();
+        let [first, _, second, third, ..] = &attempts[..] else { panic!("{attempts:?}") };
+        assert_eq!((&second.ids, &third.ids), (&first.ids, &first.ids), "it comes first");
+        assert!(third.begun - second.begun >= 2 * BACKOFF, "it is the same absence");
+        assert_eq!(
+            (scene.stored(), scene.progress.borrow().database_away.clone()),
+            ((0..40).collect(), None)
+        );
+    });
+}
+
+#[test]
 fn a_batch_that_is_refused_beside_another_is_halved_by_itself() {
     in_virtual_time(async {
         let scene = Scene::with_poison(8, well, [3]);
@@ -62,5 +79,8 @@ fn a_batch_that_is_refused_beside_another_is_halved_by_itself() {
         sleep(SECOND).await;
         assert_eq!((scene.stored(), scene.buried()), ((0..16).filter(|id| *id != 3).collect(), [3].into()));
         assert_eq!(scene.sizes()[..3], [8, 8, 4]);
+        let halves = &scene.store.attempts.borrow()[2..];
+        let apart = halves.windows(2).all(|two| two[1].begun - two[0].begun >= COMMIT);
+        assert!(apart, "one after another: {halves:?}");
     });
 }
