@@ -12,6 +12,8 @@ mod contender;
 mod laboratory;
 #[path = "peers/measured.rs"]
 mod measured;
+#[path = "peers/picture.rs"]
+mod picture;
 #[path = "peers/regime.rs"]
 mod regime;
 #[path = "peers/store_bound.rs"]
@@ -98,13 +100,19 @@ fn main() -> ExitCode {
 }
 
 async fn compare(args: &Args) -> anyhow::Result<()> {
-    let toolbox = Toolbox::install(Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers"))?;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");
+    let toolbox = Toolbox::install(folder.clone())?;
     let mut laboratory = Laboratory::open().await?;
     let all = Regime::value_variants().iter().copied();
     for regime in all.filter(|regime| args.regime.is_empty() || args.regime.contains(regime)) {
         for work in regime.works(args.part) {
             let ran = race(args, regime, &work, &toolbox, &mut laboratory).await?;
             let _ = writeln!(io::stdout(), "{}", table::of_regime(regime, &work, &ran));
+            if regime == Regime::Throughput {
+                let picture = folder.join("throughput.svg");
+                picture::draw(&work, &ran, &picture)?;
+                let _ = writeln!(io::stdout(), "as a picture: {}\n", picture.display());
+            }
         }
         if regime == Regime::Store {
             let rows = (1_000_000.0 * args.part) as u64;

@@ -21,9 +21,9 @@ pub(crate) struct Ran {
 }
 
 /// Of a contender's runs.
-struct Medians {
+pub(crate) struct Medians {
     wall: f64,
-    processor: f64,
+    pub(crate) processor: f64,
     peak_mib: f64,
     platform: f64,
     database: f64,
@@ -31,7 +31,7 @@ struct Medians {
 }
 
 impl Medians {
-    fn of(runs: &[Ran]) -> Self {
+    pub(crate) fn of(runs: &[Ran]) -> Self {
         let of = |value: fn(&Ran) -> f64| median(runs.iter().map(value).collect());
         Self {
             wall: of(|ran| ran.usage.wall.as_secs_f64()),

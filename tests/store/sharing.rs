@@ -170,10 +170,10 @@ async fn an_attempt_that_is_stored_after_its_repetition_counts_nothing() {
 async fn letters_that_are_repeated_while_they_are_still_being_stored_count_once() {
     let database = Database::new().await;
     let run = database.run().await;
-    // From here on its statements are prepared.
     database.commit(&run, &letters([letter("d0")])).await;
+    // The one that has compared already waits before it commits.
     let blocker = connect(&database.postgres, "campaign_sync").await;
-    blocker.batch_execute("BEGIN; LOCK TABLE dead_letters IN EXCLUSIVE MODE").await.unwrap();
+    blocker.batch_execute("BEGIN; SELECT FROM sync_runs FOR UPDATE").await.unwrap();
     let let_go = async {
         database.waiting_for_locks(2).await;
         blocker.batch_execute("COMMIT").await.unwrap();
