@@ -126,7 +126,9 @@ impl<S: Store> StoreActor<S> {
 
     fn next_from_buffer(&mut self, ctx: &mut Context<Self>) -> Option<Vec<Entry>> {
         self.due &= !self.buffer.is_empty();
-        if self.buffer.len() < self.limits.size() && !self.due {
+        let is_due = self.due && self.committing.is_empty();
+        if self.buffer.len() < self.limits.size() && !is_due {
+            // What is not full has time to fill while another is under way: many small batches cost more than they save.
             return None;
         }
         let batch = self.buffer.drain(..self.buffer.len().min(self.limits.size())).collect();

@@ -24,6 +24,22 @@ fn two_batches_are_committed_at_the_same_time_and_the_third_follows_the_first_of
 }
 
 #[test]
+fn a_batch_that_is_not_full_fills_while_another_is_under_way() {
+    in_virtual_time(async {
+        let scene = Scene::new(10, well);
+        scene.keep(0..3);
+        scene.actor.do_send(Flush);
+        sleep(COMMIT / 2).await;
+        scene.keep(3..5);
+        scene.actor.do_send(Flush);
+        sleep(COMMIT / 4).await;
+        scene.keep(5..9);
+        sleep(2 * COMMIT).await;
+        assert_eq!((scene.sizes(), scene.stored()), (vec![3, 6], (0..9).collect()));
+    });
+}
+
+#[test]
 fn an_absence_that_two_batches_meet_with_is_one_and_one_of_them_finds_out_when_it_is_over() {
     in_virtual_time(async {
         let (scene, begun) =
