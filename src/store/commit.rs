@@ -70,8 +70,9 @@ macro_rules! history {
 /// therefore counts nothing. Each time, a run gets numbers that nobody had before, so a campaign that has one of these
 /// is new. That also holds for a transaction that nobody waits for any more and that commits after its repetition.
 /// Campaigns are locked in the order of their keys, and the runs' rows last and in order: two transactions that share
-/// some wait for each other no longer than a commit takes, and never both. A run's batch is counted by the first of the
-/// transaction's statements that has something new of it: the second finds `progressed_at` at this transaction's time.
+/// some wait for each other no longer than a commit takes, and never both. That is why `counted` asks for the history,
+/// and has it written before. A run's batch is counted by the first of the transaction's statements that has something
+/// new of it: the second finds `progressed_at` at this transaction's time.
 const STORE: &str = concat!(
     "WITH ",
     runs!(),

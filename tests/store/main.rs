@@ -4,6 +4,7 @@
 
 mod audit;
 mod campaigns;
+mod concurrent_commits;
 mod dead_letters;
 mod injection;
 mod outages;

@@ -1,5 +1,6 @@
 //! A server of its own for each test, and what is stored in it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +12,7 @@ use actors::ports::{Disowned, Question, Share, Store, StoreError};
 use actors::report::{AccountReport, Status};
 use campaign_sync::private_postgres::{PrivatePostgres, ThrowawayPostgres, throwaway};
 use campaign_sync::store::PgStore;
+use futures_util::future::join_all;
 use tokio_postgres::{Client, NoTls};
 
 pub(crate) const ACCOUNT: &str = "acme";
@@ -249,4 +251,23 @@ pub(crate) fn unavailable<T: std::fmt::Debug>(outcome: Result<T, StoreError>) ->
         Err(StoreError::Unavailable(message)) => message,
         other => panic!("not unavailable: {other:?}"),
     }
+}
+
+pub(crate) fn share(run: &Run, batch: Batch) -> Share {
+    Share { run: Arc::new(run.clone()), batch }
+}
+
+pub(crate) async fn begin_all(store: &PgStore, accounts: &[&str]) -> Vec<Run> {
+    join_all(accounts.iter().map(|account| async { begin(store, account).await.unwrap() })).await
+}
+
+/// What stands in `sync_runs`: stored and given up, by account.
+pub(crate) async fn counts(database: &Database) -> HashMap<String, (i64, i64)> {
+    let rows =
+        database.sql.query("SELECT account_id, stored, dead_lettered FROM sync_runs", &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect()
+}
+
+pub(crate) fn counted(wanted: &[(&str, i64, i64)]) -> HashMap<String, (i64, i64)> {
+    wanted.iter().map(|(account, stored, buried)| ((*account).to_owned(), (*stored, *buried))).collect()
 }
