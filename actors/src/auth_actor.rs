@@ -54,14 +54,14 @@ impl IssuedToken {
         self.refused.store(true, Ordering::Relaxed);
     }
 
-    /// It works, and is not due to be renewed.
-    pub(crate) fn is_fresh(&self) -> bool {
-        Instant::now() < self.renew_at && self.works()
+    /// It works at this time, and is not due to be renewed.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        now < self.renew_at && self.works(now)
     }
 
-    /// As far as is known here.
-    pub(crate) fn works(&self) -> bool {
-        Instant::now() < self.expires_at && !self.refused.load(Ordering::Relaxed)
+    /// At this time, as far as is known here.
+    pub(crate) fn works(&self, now: Instant) -> bool {
+        now < self.expires_at && !self.refused.load(Ordering::Relaxed)
     }
 }
 
@@ -102,10 +102,9 @@ impl Tokens {
         Self { auth, held: Rc::default() }
     }
 
-    pub(crate) async fn get(&self) -> Result<Arc<IssuedToken>, AuthError> {
-        let held = self.held.borrow().clone().filter(|token| token.is_fresh());
-        if let Some(held) = held {
-            return Ok(held);
+    pub(crate) async fn get(&self, now: Instant) -> Result<Arc<IssuedToken>, AuthError> {
+        if let Some(held) = self.held.borrow().as_ref().filter(|token| token.is_fresh(now)) {
+            return Ok(held.clone());
         }
         let token = get_token(&self.auth).await?;
         self.held.replace(Some(token.clone()));
@@ -165,7 +164,7 @@ impl<P: Platform> AuthActor<P> {
     }
 
     fn has_working_token(&self) -> bool {
-        self.current.as_ref().is_some_and(|token| token.works())
+        self.current.as_ref().is_some_and(|token| token.works(Instant::now()))
     }
 
     fn conclude(&mut self, outcome: Result<(Instant, Login), AuthError>) {
@@ -279,7 +278,7 @@ impl<P: Platform> Handler<GetToken> for AuthActor<P> {
             let _ = reply.send(Err(error.clone()));
             return;
         }
-        self.current.take_if(|token| !token.works());
+        self.current.take_if(|token| !token.works(Instant::now()));
         let due = self.current.as_ref().is_none_or(|token| token.renew_at <= Instant::now());
         match &self.current {
             Some(token) => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::time::{Duration, timeout};
+use tracing::Span;
 
 use crate::auth_actor::log_in;
 use crate::jitter::Jitter;
@@ -23,7 +24,7 @@ pub async fn check_credentials<P: Platform>(platform: Rc<P>, retry: RetryPolicy)
     let jitter = Jitter::seeded(0);
     let progress = Arc::new(watch::Sender::new(Progress::default()));
     let unlimited = RateLimiter::new(&[], Duration::ZERO, jitter.clone(), progress);
-    let (limiter, life) = spawn_child(|_| unlimited);
+    let (limiter, life) = spawn_child(Span::current(), |_| unlimited);
     let attempts = Attempts::new(retry, RetryBudget::new(None));
     let outcome = timeout(PATIENCE, log_in(platform, limiter, attempts, jitter)).await;
     life.abort();

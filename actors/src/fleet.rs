@@ -11,6 +11,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
+use tracing::Span;
 
 use crate::closing::FINISH_PATIENCE;
 use crate::ports::Store;
@@ -38,7 +39,7 @@ impl<S: Store> Fleet<S> {
     /// For runs whose campaigns are stored in these batches, with so many requests in flight at the most.
     pub fn new(store: Rc<S>, batch: BatchLimits, max_in_flight: usize) -> Self {
         let mut tasks = Tasks::default();
-        let (overseer, life) = spawn_child(|_| Overseer::default());
+        let (overseer, life) = spawn_child(Span::current(), |_| Overseer::default());
         let overseer = tasks.keep((overseer, life.abort_handle()));
         let actor = StoreActor::new(store.clone(), batch);
         let supervisor = overseer.clone().recipient();

@@ -2,6 +2,8 @@
 //! Only the `RateLimiter` makes one, and it always learns what became of it:
 //! a permit that is dropped, by a cancelled task or a panic, says so itself.
 
+use std::sync::Arc;
+
 use actix::prelude::*;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -20,6 +22,8 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    pub(crate) const ALL: [Self; 3] = [Self::Auth, Self::List, Self::Sync];
+
     /// The name that metrics use.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -80,8 +84,8 @@ pub struct Permit {
     slot: u64,
     probe: bool,
     sent: bool,
-    /// None once the fate is told.
-    limiter: Option<Recipient<PermitEvent>>,
+    /// None once the fate is told. Shared, as to copy an address costs several allocations.
+    limiter: Option<Arc<Recipient<PermitEvent>>>,
     /// Among the requests that the process may have in flight; freed with the permit.
     _place: Option<OwnedSemaphorePermit>,
 }
@@ -91,7 +95,7 @@ impl Permit {
         slot: u64,
         probe: bool,
         place: Option<OwnedSemaphorePermit>,
-        limiter: Recipient<PermitEvent>,
+        limiter: Arc<Recipient<PermitEvent>>,
     ) -> Self {
         Self { slot, probe, sent: false, limiter: Some(limiter), _place: place }
     }

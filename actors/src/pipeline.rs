@@ -23,7 +23,7 @@ use crate::listing::{Completeness, Listing};
 use crate::metrics::{self, AccountMetrics};
 use crate::model::{
     Campaign, CampaignId, DeadLetter, FailureClass, IdempotencyKey, Listed, Page, Run, SettledBy,
-    SettledCampaign, SyncedCampaign,
+    SettledCampaign,
 };
 use crate::pager_actor::FetchPage;
 use crate::ports::StoreError;
@@ -37,7 +37,7 @@ use crate::settings::{
 use crate::skipped::Skipped;
 use crate::store_actor::{BatchCommitted, FindSettled, Flush, Keep, Member, Settled, StoreBroke};
 use crate::supervision::{ActorKind, Crashed, RestartWindow};
-use crate::sync_actor::SyncCampaign;
+use crate::sync_actor::{SyncCampaign, SyncFinished};
 
 /// Whom the pipeline gives work to.
 pub(crate) struct Crew {
@@ -49,7 +49,8 @@ pub(crate) struct Crew {
     pub(crate) member: Arc<Member>,
     pub(crate) find_settled: Recipient<FindSettled>,
     pub(crate) share: UncommittedShare,
-    pub(crate) hire: Box<dyn Fn() -> NewSyncActor>,
+    /// For a slot.
+    pub(crate) hire: Box<dyn Fn(usize) -> NewSyncActor>,
 }
 
 /// Where to send its work, and its life, which yields the panic that ended it.
@@ -97,13 +98,6 @@ struct Sifted {
 
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-struct SyncFinished {
-    slot: usize,
-    outcome: Result<Result<(SyncedCampaign, u32), RequestError>, MailboxError>,
-}
-
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
 struct SyncActorExited {
     slot: usize,
     panic: Option<String>,
@@ -122,14 +116,6 @@ struct Lease {
 struct Slot {
     worker: Option<Worker>,
     lease: Option<Lease>,
-    /// The worker's end has two witnesses: its reply that never came, and its life. What the first has told waits
-    /// here for the second.
-    end: Option<HalfKnownEnd>,
-}
-
-enum HalfKnownEnd {
-    ReplyLost(Lease),
-    Panicked(String),
 }
 
 struct Worker {
@@ -209,7 +195,7 @@ impl Pipeline {
         if self.outcome.is_none() {
             return;
         }
-        self.dispatch(ctx);
+        self.dispatch();
         self.ask_for_page(ctx);
         self.publish();
         let listing_over = self.ending.is_some() || (self.listing.next().is_none() && !self.page_pending);
@@ -225,12 +211,12 @@ impl Pipeline {
 
     /// A campaign goes to a `SyncActor` only when it is idle, and nothing new begins while too much is
     /// uncommitted: that bounds the memory, whatever the mailboxes do.
-    fn dispatch(&mut self, ctx: &mut Context<Self>) {
+    fn dispatch(&mut self) {
         if self.ending.is_some() {
             return;
         }
         let most_uncommitted = self.most_uncommitted();
-        for (index, slot) in self.slots.iter_mut().enumerate() {
+        for slot in &mut self.slots {
             if self.uncommitted >= most_uncommitted {
                 if self.crew.share.is_split() {
                     // It cannot fill a batch by itself.
@@ -238,7 +224,7 @@ impl Pipeline {
                 }
                 return;
             }
-            let (Some(worker), None, None) = (&slot.worker, &slot.lease, &slot.end) else { continue };
+            let (Some(worker), None) = (&slot.worker, &slot.lease) else { continue };
             let Some(lease) = self.ready.pop_front() else { return };
             let work = SyncCampaign {
                 campaign: lease.campaign.clone(),
@@ -246,10 +232,8 @@ impl Pipeline {
             };
             slot.lease = Some(lease);
             self.begun_meanwhile += usize::from(self.page_pending);
-            // A task of its own: an actor polls all futures of its context on every wake.
-            let (reply, pipeline) = (worker.door.send(work), ctx.address());
-            let work = async move { pipeline.do_send(SyncFinished { slot: index, outcome: reply.await }) };
-            actix::spawn(work);
+            // One that has died meanwhile is seen to exit.
+            worker.door.do_send(work);
         }
     }
 
@@ -374,7 +358,7 @@ impl Pipeline {
     }
 
     fn hire(&mut self, index: usize, ctx: &mut Context<Self>) {
-        let (door, life) = (self.crew.hire)();
+        let (door, life) = (self.crew.hire)(index);
         self.slots[index].worker = Some(Worker { door, abort: life.abort_handle() });
         let pipeline = ctx.address();
         let watch = async move {
@@ -409,16 +393,16 @@ impl Pipeline {
     }
 
     fn in_flight(&self) -> usize {
-        let holds_one =
-            |slot: &&Slot| slot.lease.is_some() || matches!(slot.end, Some(HalfKnownEnd::ReplyLost(_)));
-        self.slots.iter().filter(holds_one).count()
+        self.slots.iter().filter(|slot| slot.lease.is_some()).count()
     }
 
     fn publish(&self) {
         let (campaigns, in_flight) = (self.campaigns(), self.in_flight());
         let RestartCounts { auth, pager, rate_limiter, sync, store } = self.restarts;
         self.metrics.pipeline_stands(self.ready.len(), in_flight, self.uncommitted);
-        self.progress.send_modify(|progress| {
+        self.progress.send_if_modified(|progress| {
+            // Somebody waits for it. Who watches the rest looks by the clock, and to wake others costs as much as all of this.
+            let is_total_new = progress.reported_total != campaigns.reported_total;
             let before = [progress.stored, progress.skipped, progress.dead_lettered];
             self.metrics.campaigns_settled(before, &campaigns);
             progress.distinct = campaigns.distinct;
@@ -430,6 +414,7 @@ impl Pipeline {
             progress.dead_lettered = campaigns.dead_lettered;
             progress.in_flight = in_flight;
             progress.restarts = auth + pager + rate_limiter + sync + store;
+            is_total_new
         });
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Duration, Instant, timeout};
+use tracing::Span;
 
 use crate::auth_actor::{AuthActor, IssuedToken, Tokens};
 use crate::closing::FINISH_PATIENCE;
@@ -59,7 +60,7 @@ pub async fn probe<P: Platform, S: Store>(
     let metrics = Arc::new(AccountMetrics::new(&settings.account));
     let (give_up, given_up) = oneshot::channel();
     let (record, run) = record.map(|(store, run)| (store, Arc::new(run))).unzip();
-    let (clerk, life) = spawn_child(|_| Clerk { record, give_up: Some(give_up) });
+    let (clerk, life) = spawn_child(Span::current(), |_| Clerk { record, give_up: Some(give_up) });
     let clerk = tasks.keep((clerk, life.abort_handle()));
     let mut limiter = RateLimiter::new(limits, settings.request_timeout, jitter.clone(), progress.clone())
         .with_metrics(metrics.clone())
@@ -68,7 +69,7 @@ pub async fn probe<P: Platform, S: Store>(
     if let (Some(spent), Some(run)) = (spent, run) {
         limiter = limiter.with_ledger(Ledger::new(clerk.recipient(), run, limits, 1), &spent);
     }
-    let (limiter, life) = spawn_child(|_| limiter);
+    let (limiter, life) = spawn_child(Span::current(), |_| limiter);
     let limiter = tasks.keep((limiter, life.abort_handle()));
     // A login and a page: their attempts are bound enough.
     let budget = RetryBudget::new(None);
@@ -80,7 +81,7 @@ pub async fn probe<P: Platform, S: Store>(
         jitter.clone(),
         metrics,
     );
-    let (auth, life) = spawn_child(|_| auth);
+    let (auth, life) = spawn_child(Span::current(), |_| auth);
     let auth = tasks.keep((auth, life.abort_handle())).recipient();
     let (door, sent) = (limiter.clone(), progress.clone());
     let requester =

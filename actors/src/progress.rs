@@ -81,5 +81,14 @@ pub struct QuotaWait {
     pub because: String,
 }
 
+/// Changes what is seen, and wakes nobody: most who watch look by the clock, and to wake those who wait costs as much as
+/// the rest of it.
+pub(crate) fn note(sender: &ProgressSender, change: impl FnOnce(&mut Progress)) {
+    sender.send_if_modified(|progress| {
+        change(progress);
+        false
+    });
+}
+
 /// The writing end.
 pub type ProgressSender = watch::Sender<Progress>;

@@ -12,7 +12,7 @@ mod places;
 mod restamping;
 mod signals;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::ledger::Ledger;
 use crate::metrics::{AccountMetrics, LimitGauges};
 use crate::model::Spent;
 use crate::permit::{Answer, Endpoint, Fate, Permit, PermitEvent};
-use crate::progress::{ProgressSender, QuotaWait};
+use crate::progress::{self, ProgressSender, QuotaWait};
 use crate::quota_signals::QuotaSignals;
 use crate::report::{ProblemClass, RequestCounts};
 use crate::settings::{COOL_DOWN_JITTER, LEDGER_RETRY, LONGEST_COOL_DOWN, LONGEST_MEMORY, RateLimit};
@@ -99,7 +99,7 @@ pub(crate) struct RateLimiter {
     latencies: Latencies,
     rule: StampRule,
     queues: [VecDeque<Waiting>; 3],
-    granted: HashMap<Slot, Granted>,
+    granted: BTreeMap<Slot, Granted>,
     /// The oldest first.
     ended: VecDeque<Ended>,
     next_slot: Slot,
@@ -111,6 +111,8 @@ pub(crate) struct RateLimiter {
     requests: RequestCounts,
     ledger: Option<Ledger>,
     places: Places,
+    /// Its own, which goes with each permit.
+    address: Option<Arc<Recipient<PermitEvent>>>,
     jitter: Jitter,
     progress: Arc<ProgressSender>,
     metrics: Arc<AccountMetrics>,
@@ -139,7 +141,7 @@ impl RateLimiter {
             latencies: Latencies::new(limits, request_timeout),
             rule: StampRule::Completion,
             queues: Default::default(),
-            granted: HashMap::new(),
+            granted: BTreeMap::new(),
             ended: VecDeque::new(),
             next_slot: 0,
             departed: 0,
@@ -149,6 +151,7 @@ impl RateLimiter {
             requests: RequestCounts::default(),
             ledger: None,
             places: Places::default(),
+            address: None,
             jitter,
             progress,
             metrics: Arc::new(AccountMetrics::of_nobody()),

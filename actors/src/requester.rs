@@ -112,15 +112,16 @@ impl Requester {
     ) -> Result<(Arc<IssuedToken>, Permit, Duration), RequestError> {
         let (mut expired, mut waited) = (0, Duration::ZERO);
         loop {
-            let token = self.tokens.get().await.map_err(|error| match error {
+            let token = self.tokens.get(Instant::now()).await.map_err(|error| match error {
                 AuthError::Stopped => RequestError::Stopped,
                 error => RequestError::Auth(error),
             })?;
             let asked = Instant::now();
             let permit = acquire_permit(&self.limiter, endpoint, retry).await;
             let permit = permit.map_err(|_| RequestError::Stopped)?;
-            waited += asked.elapsed();
-            if token.works() || expired == MAX_EXPIRED {
+            let granted = Instant::now();
+            waited += granted - asked;
+            if token.works(granted) || expired == MAX_EXPIRED {
                 return Ok((token, permit, waited));
             }
             expired += 1;

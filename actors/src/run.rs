@@ -10,7 +10,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::{Duration, Instant};
-use tracing::{Instrument, info};
+use tracing::{Instrument, Span, info};
 
 use crate::auth_actor::{AuthActor, GetToken, Tokens};
 use crate::closing::{FINISH_PATIENCE, clear_up_letters, finish};
@@ -139,7 +139,7 @@ async fn sync<P: Platform, S: Store>(
     let mut tasks = Tasks::default();
     let mut limiter = None;
     let watched = hiring.progress.subscribe();
-    let (pipeline, life) = spawn_child(|pipeline: &Addr<Pipeline>| {
+    let (pipeline, life) = spawn_child(Span::current(), |pipeline: &Addr<Pipeline>| {
         let crew = hiring.crew(platform, pipeline, &mut tasks);
         on_hired(&crew.limiter);
         limiter = Some(crew.limiter.clone());
@@ -233,13 +233,19 @@ impl<S: Store> Hiring<'_, S> {
             PagerActor { account: account.clone(), platform: platform.clone(), requester: requester.clone() };
         let pager = tasks.keep(guard(ActorKind::Pager, one, supervisor(), pager)).recipient();
 
-        let hire = move || {
+        let (requester, run) = (Rc::new(requester), Span::current());
+        let pipeline = Rc::new(pipeline.clone().recipient());
+        let hire = move |slot| {
             let actor = SyncActor {
+                slot,
                 account: account.clone(),
                 platform: platform.clone(),
                 requester: requester.clone(),
+                pipeline: pipeline.clone(),
+                run: run.clone(),
             };
-            let (address, life) = spawn_child(|_| actor);
+            // Each sync has a span of its own.
+            let (address, life) = spawn_child(Span::none(), |_| actor);
             (address.recipient(), life)
         };
         let (keep, flush) = (store.clone().recipient(), store.clone().recipient());

@@ -16,6 +16,7 @@
 use std::time::Duration;
 
 use tracing::field::Empty;
+use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Span, debug_span, error_span, record_all};
 
 use crate::model::{AccountId, CampaignId, Run};
@@ -42,8 +43,12 @@ pub(crate) fn list(account: &AccountId, page: u32) -> Span {
     error_span!("list", %account, page = i64::from(page), attempts = Empty, outcome = Empty, failure = Empty)
 }
 
-pub(crate) fn sync(account: &AccountId, campaign: &CampaignId) -> Span {
-    debug_span!("sync", %account, %campaign, attempts = Empty, outcome = Empty, failure = Empty)
+/// None where nobody would see it; the run's where only others ask for `debug`. It is entered at each poll of each sync.
+pub(crate) fn sync(run: &Span, account: &AccountId, campaign: &CampaignId) -> Span {
+    let span = debug_span!(
+        parent: run, "sync", %account, %campaign, attempts = Empty, outcome = Empty, failure = Empty
+    );
+    if span.is_disabled() && LevelFilter::current() >= LevelFilter::DEBUG { run.clone() } else { span }
 }
 
 /// How a sync or a page went, over all of its attempts.

@@ -7,7 +7,7 @@
 //!   same point of its way each time (on arrival, say): the constant part of the way cancels out. It is taken
 //!   where the first rule would cost too much: windows that are short against the latencies.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::permit::Endpoint;
@@ -69,7 +69,8 @@ pub(crate) struct Latencies {
     shortest: Option<RateLimit>,
     /// The longest that a request takes, answered or not: no spread is wider.
     request_timeout: Duration,
-    successes: HashMap<Endpoint, Successes>,
+    /// By endpoint.
+    successes: [Successes; Endpoint::ALL.len()],
     /// When the first and the last were measured.
     span: Option<(Duration, Duration)>,
     measured: u32,
@@ -83,7 +84,7 @@ impl Latencies {
         let mut unmeasured = Self {
             shortest: None,
             request_timeout,
-            successes: HashMap::new(),
+            successes: Default::default(),
             span: None,
             measured: 0,
             in_flight_time: Duration::ZERO,
@@ -102,7 +103,7 @@ impl Latencies {
     pub(crate) fn succeeded(&mut self, endpoint: Endpoint, latency: Duration, at: Duration) {
         self.ended(latency);
         self.span = Some((self.span.map_or(at, |(first, _)| first), at));
-        self.successes.entry(endpoint).or_default().add(latency);
+        self.successes[endpoint as usize].add(latency);
     }
 
     /// Any other end of a request: it was in flight for so long.
@@ -153,7 +154,7 @@ impl Latencies {
     /// How much later than the fastest the platform may have counted a request that took so long, at the least. More
     /// than is assumed of a request to come: the settled ones are many at once, and of the same short time.
     pub(crate) fn spread_in_hindsight(&self, endpoint: Endpoint, latency: Duration) -> Duration {
-        let fastest = self.successes.get(&endpoint).and_then(|successes| successes.fastest);
+        let fastest = self.successes[endpoint as usize].fastest;
         let own = self.cautious(latency.saturating_sub(fastest.unwrap_or(latency)));
         let least =
             self.shortest.map_or(Duration::ZERO, |limit| limit.window() / SMALLEST_SPREAD_IN_HINDSIGHT);
@@ -165,7 +166,7 @@ impl Latencies {
     }
 
     fn spread(&self) -> Duration {
-        self.successes.values().map(Successes::spread).max().unwrap_or_default()
+        self.successes.iter().map(Successes::spread).max().unwrap_or_default()
     }
 }
 

@@ -19,7 +19,7 @@ use actix::prelude::*;
 use futures_util::FutureExt;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, Sleep, sleep};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::metrics;
 use crate::settings::RestartIntensity;
@@ -179,9 +179,12 @@ where
     ctx.wait(ActorFutureExt::map(cleared, |(), actor, ctx| repair(actor, ctx)));
 }
 
-/// Runs an actor that dies of its panics and may know its own address from birth. The handle yields the panic's
-/// message, or nothing after a normal end.
-pub(crate) fn spawn_child<A>(bear: impl FnOnce(&Addr<A>) -> A) -> (Addr<A>, JoinHandle<Option<String>>)
+/// Runs an actor, in this span, that dies of its panics and may know its own address from birth. The handle yields the
+/// panic's message, or nothing after a normal end.
+pub(crate) fn spawn_child<A>(
+    span: Span,
+    bear: impl FnOnce(&Addr<A>) -> A,
+) -> (Addr<A>, JoinHandle<Option<String>>)
 where
     A: Actor<Context = Context<A>>,
 {
@@ -189,7 +192,7 @@ where
     let address = context.address();
     let life = AssertUnwindSafe(context.into_future(bear(&address))).catch_unwind();
     let life = async move { life.await.err().map(|panic| panic_message(&*panic)) };
-    let handle = actix::spawn(life.in_current_span());
+    let handle = actix::spawn(life.instrument(span));
     (address, handle)
 }
 

@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -168,7 +169,7 @@ pub async fn run_disturbed<P: Platform, S: Store>(
 pub fn overheard_permit() -> (Permit, Rc<RefCell<Vec<QuotaSignals>>>) {
     let heard = Rc::new(RefCell::new(vec![]));
     let listener = Listener(heard.clone()).start();
-    (Permit::new(0, false, None, listener.recipient()), heard)
+    (Permit::new(0, false, None, Arc::new(listener.recipient())), heard)
 }
 
 struct Listener(Rc<RefCell<Vec<QuotaSignals>>>);

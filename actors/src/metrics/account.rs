@@ -13,7 +13,6 @@ use crate::permit::{Endpoint, Fate};
 use crate::report::{AccountReport, CampaignCounts, Status};
 use crate::settings::RateLimit;
 
-const ENDPOINTS: [Endpoint; 3] = [Endpoint::Auth, Endpoint::List, Endpoint::Sync];
 const OUTCOMES: [&str; 3] = ["stored", "skipped", "dead_lettered"];
 const QUEUES: [&str; 4] = ["permit", "ready", "in_flight", "uncommitted"];
 
@@ -63,15 +62,15 @@ impl AccountMetrics {
             schedule_interval: gauge(SCHEDULE_INTERVAL),
             campaigns: OUTCOMES.map(outcome),
             dead_letters: gauge(DEAD_LETTERS),
-            requests: ENDPOINTS.map(|endpoint| RequestClass::ALL.map(|class| request(endpoint, class))),
+            requests: Endpoint::ALL.map(|endpoint| RequestClass::ALL.map(|class| request(endpoint, class))),
             logins: LOGINS.counter([account.clone()]),
             login_refused: login_failure("refused"),
             login_failed: login_failure("failed"),
             breaker_open: gauge(BREAKER_OPEN),
             queues: QUEUES.map(queue),
-            request_duration: ENDPOINTS
+            request_duration: Endpoint::ALL
                 .map(|endpoint| REQUEST_DURATION.histogram([endpoint.as_str().into()])),
-            permit_wait: ENDPOINTS.map(|endpoint| PERMIT_WAIT.histogram([endpoint.as_str().into()])),
+            permit_wait: Endpoint::ALL.map(|endpoint| PERMIT_WAIT.histogram([endpoint.as_str().into()])),
             account,
         }
     }

@@ -54,20 +54,13 @@ impl Handler<SyncFinished> for Pipeline {
     fn handle(&mut self, SyncFinished { slot, outcome }: SyncFinished, ctx: &mut Context<Self>) {
         let Some(lease) = self.slots[slot].lease.take() else { return };
         match outcome {
-            Ok(Ok((synced, attempts))) => self.keep(Settled::Synced(synced, attempts)),
-            Ok(Err(RequestError::GaveUp(cause))) => {
+            Ok((synced, attempts)) => self.keep(Settled::Synced(synced, attempts)),
+            Err(RequestError::GaveUp(cause)) => {
                 self.bury(lease.campaign.id.clone(), lease.campaign.payload.clone(), cause);
             }
-            Ok(Err(RequestError::Auth(error))) => self.cannot_log_in(&error, ctx),
+            Err(RequestError::Auth(error)) => self.cannot_log_in(&error, ctx),
             // Left to do.
-            Ok(Err(RequestError::Stopped)) => {}
-            Err(_) => {
-                self.slots[slot].worker = None;
-                match self.slots[slot].end.take() {
-                    Some(HalfKnownEnd::Panicked(cause)) => self.recover(lease, &cause),
-                    _ => self.slots[slot].end = Some(HalfKnownEnd::ReplyLost(lease)),
-                }
-            }
+            Err(RequestError::Stopped) => {}
         }
         self.pump(ctx);
     }
@@ -76,21 +69,14 @@ impl Handler<SyncFinished> for Pipeline {
 impl Handler<SyncActorExited> for Pipeline {
     type Result = ();
 
+    /// What it had to say of its campaign, it said before.
     fn handle(&mut self, SyncActorExited { slot, panic }: SyncActorExited, ctx: &mut Context<Self>) {
         let cause = panic.unwrap_or_else(|| "it ended without a reason".to_owned());
         self.slots[slot].worker = None;
-        let end = self.slots[slot].end.take();
-        let lease = match &end {
-            Some(HalfKnownEnd::ReplyLost(lease)) => Some(lease),
-            _ => self.slots[slot].lease.as_ref(),
-        };
-        let campaign = lease.map(|lease| display(lease.campaign.id.clone()));
-        match end {
-            Some(HalfKnownEnd::ReplyLost(lease)) => self.recover(lease, &cause),
-            _ if self.slots[slot].lease.is_some() => {
-                self.slots[slot].end = Some(HalfKnownEnd::Panicked(cause.clone()));
-            }
-            _ => {}
+        let lease = self.slots[slot].lease.take();
+        let campaign = lease.as_ref().map(|lease| display(lease.campaign.id.clone()));
+        if let Some(lease) = lease {
+            self.recover(lease, &cause);
         }
         if self.outcome.is_none() {
             return;

@@ -8,13 +8,13 @@ impl RateLimiter {
         if let Some(timer) = self.timer.take() {
             ctx.cancel_future(timer);
         }
+        let now = self.now();
         // The safest rule ends by the clock, too; any other change comes with an answer.
         if self.rule == StampRule::Completion {
-            self.follow(self.latencies.rule(self.now()));
+            self.follow(self.latencies.rule(now));
         }
         let mut quota_wait = None;
         while let Some(queue) = self.first_in_line() {
-            let now = self.now();
             match self.availability(now) {
                 (Availability::Now, _) if self.ledger.as_ref().is_some_and(|ledger| !ledger.allows(now)) => {
                     quota_wait = Some(self.quota_wait(None, "the record of what was spent".to_owned()));
@@ -40,13 +40,13 @@ impl RateLimiter {
             }
         }
         self.leave_place();
-        self.extend_lease(ctx);
+        self.extend_lease(now, ctx);
         let requests = self.requests;
         let latency = self.latencies.mean();
         let breaker_open = self.breaker.is_open();
         self.metrics.limiter_stands(self.waiting(), breaker_open);
         let mut limit_gauges = std::mem::take(&mut self.limit_gauges);
-        self.progress.send_modify(|progress| {
+        progress::note(&self.progress, |progress| {
             self.publish_limits(&mut progress.limits);
             limit_gauges.show(&self.metrics, &progress.limits);
             progress.requests = requests;
@@ -90,8 +90,7 @@ impl RateLimiter {
     }
 
     /// Records what may be sent next, before it is needed: who is in flight is soon back.
-    fn extend_lease(&mut self, ctx: &mut Context<Self>) {
-        let now = self.now();
+    fn extend_lease(&mut self, now: Duration, ctx: &mut Context<Self>) {
         if self.waiting() + self.granted.len() == 0 {
             return;
         }
@@ -192,7 +191,8 @@ impl RateLimiter {
         self.granted.insert(slot, Granted { endpoint: waiting.endpoint, retry: waiting.retry, sent: None });
         self.departed += 1;
         self.metrics.granted(waiting.endpoint, now.saturating_sub(waiting.since));
-        let permit = Permit::new(slot, probe, self.take_place(), ctx.address().recipient());
+        let address = self.address.get_or_insert_with(|| Arc::new(ctx.address().recipient())).clone();
+        let permit = Permit::new(slot, probe, self.take_place(), address);
         // Refused, the permit is dropped, and so given back.
         let _ = waiting.reply.send(Ok(permit));
     }

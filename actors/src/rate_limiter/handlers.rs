@@ -25,14 +25,15 @@ impl Handler<PermitEvent> for RateLimiter {
     type Result = ();
 
     fn handle(&mut self, event: PermitEvent, ctx: &mut Context<Self>) {
-        // Where requests count until they are answered, one that has only been sent makes room for nobody.
-        let makes_room = event.fate != Fate::Sent || self.rule != StampRule::Completion;
+        let is_sent = event.fate == Fate::Sent;
         self.note(event);
-        if makes_room {
-            self.serve(ctx);
-        } else {
+        if is_sent {
             let requests = self.requests;
             self.progress.send_modify(|progress| progress.requests = requests);
+        }
+        // Where requests count until they are answered, one that has only been sent makes room for nobody.
+        if !is_sent || self.rule != StampRule::Completion {
+            self.serve(ctx);
         }
     }
 }

@@ -282,7 +282,7 @@ fn an_actor_that_nobody_has_the_address_of_any_more_ends_also_while_it_is_down()
 fn a_child_that_panics_is_gone_and_its_life_yields_the_message() {
     in_virtual_time(async {
         let mut own_address = None;
-        let (child, life) = spawn_child(|address: &Addr<Counter>| {
+        let (child, life) = spawn_child(Span::current(), |address: &Addr<Counter>| {
             own_address = Some(address.clone());
             Counter::default()
         });
@@ -293,7 +293,7 @@ fn a_child_that_panics_is_gone_and_its_life_yields_the_message() {
         assert_eq!(reply, Err(MailboxError::Closed));
         assert_eq!(life.expect("the task itself is fine"), Some("the child's own words".to_owned()));
 
-        let (child, life) = spawn_child(|_| Counter::default());
+        let (child, life) = spawn_child(Span::current(), |_| Counter::default());
         child.do_send(Order::Stop);
         assert_eq!(life.await.expect("the task itself is fine"), None);
     });
