@@ -28,8 +28,10 @@ use actors::model::{
 };
 use actors::permit::Permit;
 use actors::ports::{Platform, PlatformError};
-use awc::http::Method;
-use awc::http::header::HeaderValue;
+use awc::http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT,
+};
+use awc::http::{Method, Uri};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::zeroize::Zeroizing;
@@ -53,7 +55,11 @@ const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// Tells the platform which account a request counts for.
-const CLIENT_ID: &str = "x-client-id";
+const CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
+/// The same over all attempts to sync one campaign in one run.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Who we are, for the platform's operators.
+const OUR_NAME: &str = concat!("campaign-sync/", env!("CARGO_PKG_VERSION"));
 
 /// What an account needs to reach its platform.
 #[derive(Clone, Debug)]
@@ -76,6 +82,9 @@ pub enum SetupError {
     /// The account's id cannot be sent.
     #[error("the account id {0:?} does not fit the header x-client-id: it must be visible ASCII")]
     Account(AccountId),
+    /// Nothing can be asked of it.
+    #[error("the API URL {0} cannot be used: it must have a host, and a path of at most 8192 bytes")]
+    BaseUrl(Url),
     /// Nobody's certificate could be trusted.
     #[error("{0}; or name an authority of your own with --ca-file")]
     NoAuthorities(#[from] NoAuthorities),
@@ -89,11 +98,15 @@ pub struct HttpPlatform {
     connections: Connections,
     endpoints: Endpoints,
     account: AccountId,
+    /// Of every request.
+    headers: [(HeaderName, HeaderValue); 5],
     email: String,
     password: RotatingSecret,
     credentials: RefCell<Rc<Credentials>>,
     /// A login that fails may repeat the token of the one before.
     newest_token: RefCell<Option<Rc<SecretString>>>,
+    /// The authorization of the last request: a token serves for thousands.
+    bearer: RefCell<Option<HeaderValue>>,
     request_timeout: Duration,
 }
 
@@ -115,45 +128,84 @@ impl HttpPlatform {
     /// Builds the client; nothing is sent.
     pub fn new(settings: PlatformSettings, connections: &Connections) -> Result<Self, SetupError> {
         let PlatformSettings { base_url, account, email, password, request_timeout } = settings;
-        if HeaderValue::from_str(account.as_str()).is_err() {
+        let Ok(client_id) = HeaderValue::from_str(account.as_str()) else {
             return Err(SetupError::Account(account));
-        }
+        };
+        let Some(endpoints) = Endpoints::new(&base_url) else {
+            return Err(SetupError::BaseUrl(base_url));
+        };
+        let Ok(host) = HeaderValue::from_str(endpoints.host()) else {
+            return Err(SetupError::BaseUrl(base_url));
+        };
+        let headers = [
+            (HOST, host),
+            (CLIENT_ID, client_id),
+            (USER_AGENT, HeaderValue::from_static(OUR_NAME)),
+            (ACCEPT, HeaderValue::from_static("application/json")),
+            // What `body.rs` unpacks.
+            (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
+        ];
         Ok(Self {
             connections: connections.clone(),
-            endpoints: Endpoints::new(&base_url),
+            endpoints,
             account,
+            headers,
             credentials: RefCell::new(Rc::new(Credentials::new(&email, password.newest()))),
             email,
             password,
             newest_token: RefCell::default(),
+            bearer: RefCell::default(),
             request_timeout,
         })
     }
 
-    /// A request with its authorization and with the secrets that its answer could give away.
+    /// A request with the secrets that its answer could give away.
     fn exchange<'a>(
         &self,
         method: Method,
-        target: endpoints::Target,
-        authorization: Authorization<'a>,
-    ) -> Result<Exchange<'a>, PlatformError> {
-        let credentials = self.credentials.borrow().clone();
-        let (scheme, secret, token) = match authorization {
-            Authorization::Basic => ("Basic", &credentials.basic, None),
-            Authorization::Bearer(token) => ("Bearer", &token.secret, Some(&token.secret)),
+        url: Uri,
+        authorization: HeaderValue,
+        token: Option<&'a AccessToken>,
+    ) -> Exchange<'a> {
+        let mut request = self.connections.0.request(method, url);
+        let headers = request.headers_mut();
+        for (name, value) in &self.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        headers.insert(AUTHORIZATION, authorization);
+        let known = Known {
+            credentials: self.credentials.borrow().clone(),
+            token: token.map(|token| &token.secret),
+            newest_token: self.newest_token.borrow().clone(),
         };
-        let authorization = Zeroizing::new([scheme, " ", secret.expose_secret()].concat());
-        let newest_token = self.newest_token.borrow().clone();
-        let known = Known { credentials, token, newest_token };
-        let timeout = self.request_timeout;
-        let exchange = Exchange::new(&self.connections.0, method, target, &authorization, known, timeout)?;
-        Ok(exchange.header(CLIENT_ID, self.account.as_str()))
+        Exchange { request, known, timeout: self.request_timeout, confidential: false }
+    }
+
+    fn bearer(&self, token: &AccessToken) -> Result<HeaderValue, PlatformError> {
+        let secret = token.secret.expose_secret();
+        let is_of = |value: &&HeaderValue| {
+            value.as_bytes().strip_prefix(BEARER.as_bytes()) == Some(secret.as_bytes())
+        };
+        if let Some(bearer) = self.bearer.borrow().as_ref().filter(is_of) {
+            return Ok(bearer.clone());
+        }
+        let bearer = confidential(&Zeroizing::new([BEARER, secret].concat())).ok_or_else(|| {
+            PlatformError::Rejected {
+                message: "no request can be sent with this token: it does not fit a header".to_owned(),
+            }
+        })?;
+        self.bearer.replace(Some(bearer.clone()));
+        Ok(bearer)
     }
 }
 
-enum Authorization<'a> {
-    Basic,
-    Bearer(&'a AccessToken),
+const BEARER: &str = "Bearer ";
+
+/// A header that nobody prints; none where the text fits no header.
+fn confidential(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 impl fmt::Debug for HttpPlatform {
@@ -175,9 +227,10 @@ impl Platform for HttpPlatform {
     }
 
     async fn login(&self, permit: Permit) -> Result<Login, PlatformError> {
-        let login = self
-            .exchange(Method::POST, self.endpoints.login(), Authorization::Basic)?
-            .confidential()
+        let basic = Zeroizing::new(["Basic ", self.credentials.borrow().basic.expose_secret()].concat());
+        let authorization = confidential(&basic).expect("base64 fits a header");
+        let exchange = self.exchange(Method::POST, self.endpoints.login(), authorization, None);
+        let login = Exchange { confidential: true, ..exchange }
             .send(permit, Vec::new(), MAX_ANSWER_BYTES, |body, _| wire::login(body))
             .await?;
         self.newest_token.replace(Some(Rc::new(login.token.clone())));
@@ -190,8 +243,9 @@ impl Platform for HttpPlatform {
         token: &AccessToken,
         page: PageRequest,
     ) -> Result<Page, PlatformError> {
-        self.exchange(Method::GET, self.endpoints.list(page), Authorization::Bearer(token))?
-            .send(permit, Vec::new(), MAX_PAGE_BYTES, wire::page)
+        let authorization = self.bearer(token)?;
+        self.exchange(Method::GET, self.endpoints.list(page), authorization, Some(token))
+            .send(permit, Vec::new(), MAX_PAGE_BYTES, |body, known| wire::page(body, &known.secrets()))
             .await
     }
 
@@ -202,7 +256,7 @@ impl Platform for HttpPlatform {
         campaign: &Arc<Campaign>,
         key: &IdempotencyKey,
     ) -> Result<SyncedCampaign, PlatformError> {
-        let Some(target) = self.endpoints.sync(&campaign.id) else {
+        let Some(url) = self.endpoints.sync(&campaign.id) else {
             return Err(PlatformError::Rejected {
                 message: format!(
                     "the campaign id {} cannot stand in a URL: it must be 1 to {} bytes and neither . nor ..",
@@ -211,10 +265,12 @@ impl Platform for HttpPlatform {
                 ),
             });
         };
-        let synced_at = self
-            .exchange(Method::POST, target, Authorization::Bearer(token))?
-            .header("idempotency-key", key.as_str())
-            .header("content-type", "application/json")
+        let authorization = self.bearer(token)?;
+        let mut exchange = self.exchange(Method::POST, url, authorization, Some(token));
+        let headers = exchange.request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(key.as_str()).expect("a UUID fits a header"));
+        let synced_at = exchange
             .send(permit, wire::sync_request(&campaign.id), MAX_ANSWER_BYTES, |body, _| {
                 wire::synced_at(body, &campaign.id)
             })

@@ -4,15 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use awc::http::header::{ACCEPT, ACCEPT_ENCODING, USER_AGENT};
 use awc::{Client, Connector};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::SetupError;
 use crate::tls::{self, Authorities};
 
-/// Who we are, for the platform's operators.
-const OUR_NAME: &str = concat!("campaign-sync/", env!("CARGO_PKG_VERSION"));
 /// Longer than any attempt, whose own deadline comes first.
 const AFTER_ANY_DEADLINE: Duration = Duration::from_secs(3600);
 
@@ -45,10 +42,6 @@ impl Connections {
             .disable_timeout()
             // A redirect would carry the token to wherever it points.
             .disable_redirects()
-            .add_default_header((ACCEPT, "application/json"))
-            // What `body.rs` unpacks.
-            .add_default_header((ACCEPT_ENCODING, "gzip"))
-            .add_default_header((USER_AGENT, OUR_NAME))
             .finish();
         Ok(Self(client))
     }

@@ -9,15 +9,16 @@ use actors::model::FailureClass;
 use actors::permit::{Answer, Permit};
 use actors::ports::PlatformError;
 use awc::error::{ConnectError, SendRequestError};
-use awc::http::header::{AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use awc::http::{Method, StatusCode};
-use awc::{Client, ClientRequest};
+use awc::http::header::{DATE, HeaderMap, RETRY_AFTER};
+use awc::http::uri::PathAndQuery;
+use awc::http::{Method, StatusCode, Uri};
+use awc::{ClientRequest, SendClientRequest};
 use secrecy::SecretString;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::level_filters::LevelFilter;
 use tracing::{Span, debug};
 
-use super::endpoints::Target;
 use super::quota_signals::quota_signals;
 use super::retry_hint::retry_after;
 use super::scrub::{Secrets, snippet};
@@ -37,113 +38,84 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn secrets(&self) -> Secrets<'_> {
+    pub(super) fn secrets(&self) -> Secrets<'_> {
         let Credentials { password, basic } = &*self.credentials;
         Secrets::new([password, basic].into_iter().chain(self.token).chain(self.newest_token.as_deref()))
     }
 }
 
-/// Method and path, as messages name a request.
-struct What(Method, String);
+/// Method and URL of a request, of which messages name the path.
+struct What(Method, Uri);
 
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0, snippet(&self.1))
+        let path = self.1.path_and_query().map_or("/", PathAndQuery::as_str);
+        write!(f, "{} {}", self.0, snippet(path))
     }
 }
 
 /// A request that is ready to be sent.
 pub(super) struct Exchange<'a> {
-    request: ClientRequest,
+    pub(super) request: ClientRequest,
+    pub(super) known: Known<'a>,
+    pub(super) timeout: Duration,
+    /// A good answer is a secret itself: it is never quoted.
+    pub(super) confidential: bool,
+}
+
+impl<'a> Exchange<'a> {
+    /// Sends the request and reads its answer with `parse`, which knows what it must not repeat.
+    pub(super) fn send<T>(
+        self,
+        mut permit: Permit,
+        body: Vec<u8>,
+        limit: usize,
+        parse: impl FnOnce(&[u8], &Known<'a>) -> Result<T, String>,
+    ) -> impl Future<Output = Result<T, PlatformError>> {
+        let Self { request, known, timeout, confidential } = self;
+        let what = What(request.get_method().clone(), request.get_uri().clone());
+        let started = Instant::now();
+        // awc connects and sends in one step, and says only afterwards which of them failed; by then the
+        // permit cannot be given back. So a connection that failed counts as a request that was sent. It
+        // costs a slot of a platform that is away, which is cheap; the other mistake would cost a 429.
+        permit.mark_sent();
+        let answer = request.send_body(body);
+        let attempt = Attempt { what, known, timeout, confidential };
+        async move {
+            let outcome = attempt.read(answer, permit, started + timeout, limit, parse).await;
+            let (what, elapsed_ms) = (&attempt.what, || started.elapsed().as_millis() as u64);
+            match &outcome {
+                Ok(_) => debug!(request = %what, elapsed_ms = elapsed_ms(), "answered"),
+                Err(error) => debug!(request = %what, elapsed_ms = elapsed_ms(), %error, "failed"),
+            }
+            outcome
+        }
+    }
+}
+
+/// A request that is on its way, as its messages know it.
+struct Attempt<'a> {
     what: What,
     known: Known<'a>,
     timeout: Duration,
     confidential: bool,
 }
 
-impl<'a> Exchange<'a> {
-    pub(super) fn new(
-        client: &Client,
-        method: Method,
-        target: Target,
-        authorization: &str,
-        known: Known<'a>,
-        timeout: Duration,
-    ) -> Result<Self, PlatformError> {
-        let request = client.request(method.clone(), &target.url);
-        let what = What(method, target.path);
-        let mut authorization =
-            HeaderValue::from_str(authorization).map_err(|_| PlatformError::Rejected {
-                message: format!("{what} cannot be sent: its token does not fit a header"),
-            })?;
-        authorization.set_sensitive(true);
-        let request = request.insert_header((AUTHORIZATION, authorization));
-        Ok(Self { request, what, known, timeout, confidential: false })
-    }
-
-    /// Names a header; both parts are known to fit.
-    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.request = self.request.insert_header((HeaderName::from_static(name), value));
-        self
-    }
-
-    /// A good answer is a secret itself: it is never quoted.
-    pub(super) fn confidential(mut self) -> Self {
-        self.confidential = true;
-        self
-    }
-
-    /// Sends the request and reads its answer with `parse`, which knows what it must not repeat.
-    pub(super) async fn send<T>(
-        self,
-        permit: Permit,
-        body: Vec<u8>,
-        limit: usize,
-        parse: impl FnOnce(&[u8], &Secrets<'_>) -> Result<T, String>,
-    ) -> Result<T, PlatformError> {
-        let Self { request, what, known, timeout, confidential } = self;
-        let started = Instant::now();
-        let attempt = Attempt { what: &what, known: &known, timeout, confidential };
-        let outcome = attempt.make(request, permit, started + timeout, body, limit, parse).await;
-        let elapsed_ms = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match &outcome {
-            Ok(_) => debug!(request = %what, elapsed_ms = elapsed_ms(), "answered"),
-            Err(error) => debug!(request = %what, elapsed_ms = elapsed_ms(), %error, "failed"),
-        }
-        outcome
-    }
-}
-
-/// An exchange as its messages know it.
-struct Attempt<'a> {
-    what: &'a What,
-    known: &'a Known<'a>,
-    timeout: Duration,
-    confidential: bool,
-}
-
-impl Attempt<'_> {
-    async fn make<T>(
+impl<'a> Attempt<'a> {
+    async fn read<T>(
         &self,
-        request: ClientRequest,
-        mut permit: Permit,
+        answer: SendClientRequest,
+        permit: Permit,
         deadline: Instant,
-        body: Vec<u8>,
         limit: usize,
-        parse: impl FnOnce(&[u8], &Secrets<'_>) -> Result<T, String>,
+        parse: impl FnOnce(&[u8], &Known<'a>) -> Result<T, String>,
     ) -> Result<T, PlatformError> {
         let Self { what, known, timeout, confidential } = self;
         let transient = |class, message| Err(PlatformError::Transient { class, message });
         let late = || transient(FailureClass::Timeout, format!("{what} was not answered within {timeout:?}"));
         // One timer for both waits.
         let mut over = pin!(sleep_until(deadline));
-
-        // awc connects and sends in one step, and says only afterwards which of them failed; by then the
-        // permit cannot be given back. So a connection that failed counts as a request that was sent. It
-        // costs a slot of a platform that is away, which is cheap; the other mistake would cost a 429.
-        permit.mark_sent();
-        let authority = request.get_uri().authority().cloned();
-        let mut response = match in_time(over.as_mut(), request.send_body(body)).await {
+        let mut response = match in_time(over.as_mut(), answer).await {
             Some(Ok(response)) => response,
             Some(Err(error)) => {
                 let class = class_of(&error);
@@ -152,7 +124,7 @@ impl Attempt<'_> {
                 } else {
                     permit.disconnected();
                 }
-                let to = authority.map_or_else(String::new, |to| format!(" to {to}"));
+                let to = what.1.authority().map_or_else(String::new, |to| format!(" to {to}"));
                 let why = known.secrets().scrub(&why(&error));
                 return transient(class, format!("{what}{to} failed: {why}"));
             }
@@ -163,8 +135,10 @@ impl Attempt<'_> {
         };
 
         let status = response.status();
-        // Of the pipeline, for the trace.
-        Span::current().record("http_status", i64::from(status.as_u16()));
+        if LevelFilter::current() >= LevelFilter::DEBUG {
+            // Of the pipeline, for the trace, where there is one.
+            Span::current().record("http_status", i64::from(status.as_u16()));
+        }
         permit.heard(quota_signals(response.headers()));
         // Read also where nobody wants it: an unread body costs the connection.
         let body = in_time(over, body::read(&mut response, limit)).await;
@@ -186,8 +160,7 @@ impl Attempt<'_> {
                 return late();
             }
         };
-        let secrets = known.secrets();
-        match parse(&body, &secrets) {
+        match parse(&body, known) {
             Ok(parsed) => {
                 permit.answered(Answer::Succeeded);
                 Ok(parsed)
@@ -195,7 +168,7 @@ impl Attempt<'_> {
             Err(error) => {
                 permit.answered(Answer::Unparsable);
                 let body = (!confidential).then_some(&*body);
-                transient(FailureClass::Unparsable, unpromised(what, status, &error, body, &secrets))
+                transient(FailureClass::Unparsable, unpromised(what, status, &error, body, &known.secrets()))
             }
         }
     }

@@ -45,6 +45,10 @@ static TRIPLES: [[HeaderName; 3]; 3] = [
 /// Reads them all. Without any such header nothing is allocated.
 pub(super) fn quota_signals(headers: &HeaderMap) -> QuotaSignals {
     let mut signals = QuotaSignals::default();
+    if !headers.keys().any(is_about_rates) {
+        // Most platforms say nothing most of the time.
+        return signals;
+    }
     let policies: Vec<Policy<'_>> = read(headers, &RATELIMIT_POLICY).filter_map(Policy::of).collect();
     signals.policies.extend(policies.iter().filter_map(Policy::limit));
     signals.remaining.extend(read(headers, &RATELIMIT).filter_map(|member| remaining(&member, &policies)));
@@ -60,6 +64,12 @@ pub(super) fn quota_signals(headers: &HeaderMap) -> QuotaSignals {
         }
     }
     signals
+}
+
+/// Whether it could be one of those above.
+fn is_about_rates(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.strip_prefix("x-").unwrap_or(name).starts_with("rate")
 }
 
 /// `"default";q=100;w=60`, or, before the draft's eighth version, `100;w=60`.

@@ -4,6 +4,7 @@
 mod entry;
 mod value;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actors::model::{CampaignId, Login, Page};
@@ -99,6 +100,14 @@ pub(super) fn sync_request(id: &CampaignId) -> Vec<u8> {
 /// The answer to a sync request for `wanted`: when the platform synced it.
 pub(super) fn synced_at(body: &[u8], wanted: &CampaignId) -> Result<std::time::SystemTime, String> {
     #[derive(Deserialize)]
+    struct Usual<'a> {
+        success: bool,
+        #[serde(borrow)]
+        campaign_id: Cow<'a, str>,
+        #[serde(borrow)]
+        synced_at: Cow<'a, str>,
+    }
+    #[derive(Deserialize)]
     struct Body<'a> {
         success: bool,
         #[serde(borrow)]
@@ -107,6 +116,14 @@ pub(super) fn synced_at(body: &[u8], wanted: &CampaignId) -> Result<std::time::S
         synced_at: Option<&'a RawValue>,
     }
     let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
+    if let Ok(Usual { success: true, campaign_id, synced_at }) = object(text)
+        && campaign_id == wanted.as_str()
+        && value::can_be_id(&campaign_id)
+        && let Some(moment) = value::moment(&synced_at)
+    {
+        return Ok(moment);
+    }
+    // Something is unusual, or wrong: which.
     let body: Body<'_> = object(text).map_err(|error| error.to_string())?;
     if !body.success {
         return Err("`success` is false".to_owned());

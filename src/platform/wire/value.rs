@@ -16,15 +16,20 @@ pub(super) fn id(name: &str, field: Field<'_>) -> Result<CampaignId, String> {
     let json = present(name, field)?;
     let digits = json.strip_prefix('-').unwrap_or(json);
     let id = if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        json.to_owned()
+        Cow::Borrowed(json)
     } else {
         serde_json::from_str(json).map_err(|_| wrong(name, json, "a string or a whole number"))?
     };
-    // PostgreSQL's text holds no NUL: under such an id not even a dead letter could be kept.
-    if id.is_empty() || id.len() > MAX_ID_BYTES || id.contains('\0') {
-        return Err(wrong(name, json, "1 to 512 bytes without a NUL"));
+    if can_be_id(&id) {
+        Ok(CampaignId::from(&*id))
+    } else {
+        Err(wrong(name, json, "1 to 512 bytes without a NUL"))
     }
-    Ok(CampaignId::from(id))
+}
+
+/// PostgreSQL's text holds no NUL: under such an id not even a dead letter could be kept.
+pub(super) fn can_be_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= MAX_ID_BYTES && !id.contains('\0')
 }
 
 /// Any string that is Unicode; a NUL is the store's to judge.
@@ -36,11 +41,12 @@ pub(super) fn text(name: &str, field: Field<'_>) -> Result<String, String> {
 /// A number exactly as it was written, bare or in a string. It never becomes a float.
 pub(super) fn decimal(name: &str, field: Field<'_>) -> Result<Box<str>, String> {
     let json = present(name, field)?;
-    let unquoted = match json.starts_with('"') {
-        true => serde_json::from_str(json).unwrap_or_default(),
-        false => Cow::Borrowed(json),
+    let number = match json.starts_with('"') {
+        true => serde_json::from_str::<Cow<'_, str>>(json).ok().filter(|text| is_number(text)),
+        // What begins like a number is one, since it is JSON.
+        false => json.starts_with(begins_a_number).then_some(Cow::Borrowed(json)),
     };
-    if is_number(&unquoted) { Ok(unquoted.into()) } else { Err(wrong(name, json, "a decimal number")) }
+    number.map(Into::into).ok_or_else(|| wrong(name, json, "a decimal number"))
 }
 
 /// A whole number that fits PostgreSQL's bigint.
@@ -54,9 +60,13 @@ pub(super) fn time(name: &str, field: Field<'_>) -> Result<SystemTime, String> {
     let json = present(name, field)?;
     serde_json::from_str::<Cow<'_, str>>(json)
         .ok()
-        .and_then(|text| text.parse::<jiff::Timestamp>().ok())
-        .and_then(|time| SystemTime::try_from(time).ok())
+        .and_then(|text| moment(&text))
         .ok_or_else(|| wrong(name, json, "a time of RFC 3339"))
+}
+
+/// The same of what is in the string.
+pub(super) fn moment(text: &str) -> Option<SystemTime> {
+    SystemTime::try_from(text.parse::<jiff::Timestamp>().ok()?).ok()
 }
 
 fn present<'a>(name: &str, field: Field<'a>) -> Result<&'a str, String> {
@@ -70,6 +80,10 @@ fn wrong(name: &str, json: &str, wanted: &str) -> String {
 
 /// Whether all of the text is one JSON number. `serde_json` checks the form without computing a value.
 fn is_number(text: &str) -> bool {
-    text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+    text.starts_with(begins_a_number)
         && serde_json::from_str::<&RawValue>(text).is_ok_and(|number| number.get() == text)
+}
+
+fn begins_a_number(c: char) -> bool {
+    c == '-' || c.is_ascii_digit()
 }
