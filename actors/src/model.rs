@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use serde::Serialize;
-use uuid::Uuid;
+use sha1::{Digest, Sha1};
+use uuid::{Builder, Uuid};
 
 use crate::settings::RateLimit;
 
@@ -207,7 +208,9 @@ pub struct IdempotencyKey(String);
 impl IdempotencyKey {
     /// Derived, not stored: a resumed run repeats a campaign under the same key.
     pub fn new(run: Uuid, campaign: &CampaignId) -> Self {
-        Self(Uuid::new_v5(&run, campaign.as_str().as_bytes()).to_string())
+        let name = Sha1::new().chain_update(run.as_bytes()).chain_update(campaign.as_str()).finalize();
+        let (name, _) = name.split_first_chunk().expect("SHA-1 has 20 bytes");
+        Self(Builder::from_sha1_bytes(*name).into_uuid().to_string())
     }
 
     /// The header's value.
@@ -360,4 +363,20 @@ pub struct Spent {
     pub leased: (Duration, u32),
     /// The limits that only the platform named: they are kept from the first request on, until it names others.
     pub stated: Vec<RateLimit>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_key_is_the_name_based_uuid_of_run_and_campaign(run in any::<u128>(), id in ".{1,80}") {
+            let run = Uuid::from_u128(run);
+            let wanted = IdempotencyKey(Uuid::new_v5(&run, id.as_bytes()).to_string());
+            prop_assert_eq!(IdempotencyKey::new(run, &CampaignId::from(id)), wanted);
+        }
+    }
 }

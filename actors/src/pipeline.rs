@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use actix::prelude::*;
+use foldhash::quality::RandomState;
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinHandle};
 use tracing::{Instrument, error, info, warn};
@@ -136,7 +137,7 @@ pub(crate) struct Pipeline {
     begun_meanwhile: usize,
     ready: VecDeque<Lease>,
     /// Everything that is ready, in flight or uncommitted.
-    live: HashSet<CampaignId>,
+    live: HashSet<CampaignId, RandomState>,
     uncommitted: usize,
     stored: u64,
     skipped: Skipped,
@@ -173,7 +174,7 @@ impl Pipeline {
             page_pending: false,
             begun_meanwhile: 0,
             ready: VecDeque::new(),
-            live: HashSet::new(),
+            live: HashSet::default(),
             uncommitted: 0,
             stored: 0,
             skipped: Skipped::default(),

@@ -47,7 +47,7 @@ impl RateLimiter {
         self.metrics.limiter_stands(self.waiting(), breaker_open);
         let mut limit_gauges = std::mem::take(&mut self.limit_gauges);
         progress::note(&self.progress, |progress| {
-            self.publish_limits(&mut progress.limits);
+            self.publish_limits(now, &mut progress.limits);
             limit_gauges.show(&self.metrics, &progress.limits);
             progress.requests = requests;
             progress.latency = latency;

@@ -131,8 +131,7 @@ impl RateLimiter {
     }
 
     /// Brings what is shown of the limits up to date.
-    pub(super) fn publish_limits(&self, shown: &mut Vec<LimitInUse>) {
-        let now = self.now();
+    pub(super) fn publish_limits(&self, now: Duration, shown: &mut Vec<LimitInUse>) {
         let source = |index| match (index < self.configured, self.assumed) {
             (true, false) => LimitSource::Configured,
             (true, true) => LimitSource::Assumed,
