@@ -266,15 +266,16 @@ impl Platform for HttpPlatform {
             });
         };
         let authorization = self.bearer(token)?;
-        let mut exchange = self.exchange(Method::POST, url, authorization, Some(token));
-        let headers = exchange.request.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(key.as_str()).expect("a UUID fits a header"));
-        let synced_at = exchange
-            .send(permit, wire::sync_request(&campaign.id), MAX_ANSWER_BYTES, |body, _| {
-                wire::synced_at(body, &campaign.id)
-            })
-            .await?;
+        let sync = {
+            let mut exchange = self.exchange(Method::POST, url, authorization, Some(token));
+            let headers = exchange.request.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let key = HeaderValue::from_str(key.as_str()).expect("a UUID fits a header");
+            headers.insert(IDEMPOTENCY_KEY, key);
+            let body = wire::sync_request(&campaign.id);
+            exchange.send(permit, body, MAX_ANSWER_BYTES, |body, _| wire::synced_at(body, &campaign.id))
+        };
+        let synced_at = sync.await?;
         Ok(SyncedCampaign { campaign: Arc::clone(campaign), synced_at })
     }
 }

@@ -15,6 +15,7 @@
 
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Span, debug_span, error_span, record_all};
@@ -64,12 +65,13 @@ pub(crate) fn requested<T>(span: &Span, outcome: &Result<(T, u32), RequestError>
     }
 }
 
-/// Makes one attempt in a span of its own, in which the platform's client records the status of the answer.
-pub(crate) async fn attempt<T>(
+/// Makes one attempt in a span of its own, in which the platform's client records the status of the answer. (Not an `async fn`,
+/// which would hold the call twice.)
+pub(crate) fn attempt<T>(
     endpoint: Endpoint,
     permit_wait: Duration,
     call: impl Future<Output = Result<T, PlatformError>>,
-) -> Result<T, PlatformError> {
+) -> impl Future<Output = Result<T, PlatformError>> {
     let span = debug_span!(
         "request",
         endpoint = endpoint.as_str(),
@@ -77,11 +79,9 @@ pub(crate) async fn attempt<T>(
         http_status = Empty,
         failure = Empty
     );
-    let outcome = call.instrument(span.clone()).await;
-    if let Err(error) = &outcome {
+    call.instrument(span.clone()).inspect_err(move |error| {
         span.record("failure", error.class().as_str());
-    }
-    outcome
+    })
 }
 
 /// The run's part of a transaction, so many entries.

@@ -8,12 +8,15 @@ use actors::model::FailureClass;
 use awc::ClientResponse;
 use awc::error::PayloadError;
 use awc::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use flate2::read::GzDecoder;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 
 /// What is packed into more than this is unpacked on another thread: it can be thousandfold, and takes milliseconds.
 const AT_ONCE: usize = 16 * 1024;
+
+/// Memory that is taken for what is only announced.
+const MOST_RESERVED: usize = 1024 * 1024;
 
 /// Why there is no body: whose failure that is, and what it did or is.
 type NoBody = (FailureClass, String);
@@ -23,8 +26,14 @@ pub(super) async fn read(
     response: &mut ClientResponse<impl Stream<Item = Result<Bytes, PayloadError>> + Unpin>,
     limit: usize,
 ) -> Result<Bytes, NoBody> {
-    let body = response.body().limit(limit).await.map_err(|error| broken(&error, limit))?;
-    if is_cut_off(response.headers(), body.len()) {
+    let announced = announced(response.headers());
+    if announced.is_some_and(|announced| announced > limit) {
+        return Err(too_large(limit));
+    }
+    let body = all_of(response, announced.unwrap_or(0), limit).await?;
+    if announced.is_some_and(|announced| body.len() < announced) {
+        // awc takes a connection that closes in mid-body for the body's end. The announced length tells; of a chunked
+        // body only its JSON does.
         return Err(broke_off(body.len()));
     }
     match response.headers().get(CONTENT_ENCODING).map(|encoding| encoding.as_bytes().to_ascii_lowercase()) {
@@ -49,17 +58,39 @@ fn unpacked(packed: &[u8], limit: usize) -> Result<Bytes, NoBody> {
     }
 }
 
-/// awc takes a connection that closes in mid-body for the body's end. The announced length tells; of a chunked
-/// body only its JSON does.
-fn is_cut_off(headers: &HeaderMap, length: usize) -> bool {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    announced.is_some_and(|announced| length < announced)
+/// What comes in one piece, as most answers do, is not copied.
+async fn all_of(
+    pieces: &mut (impl Stream<Item = Result<Bytes, PayloadError>> + Unpin),
+    announced: usize,
+    limit: usize,
+) -> Result<Bytes, NoBody> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| broken(&error))?;
+        if first.len().max(all.len()) + piece.len() > limit {
+            return Err(too_large(limit));
+        }
+        if first.is_empty() {
+            first = piece;
+            continue;
+        }
+        if all.is_empty() {
+            all.reserve(announced.min(MOST_RESERVED));
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// The head came and the body did not, or not whole.
-fn broken(error: &PayloadError, limit: usize) -> NoBody {
+fn broken(error: &PayloadError) -> NoBody {
     match error {
-        PayloadError::Overflow => too_large(limit),
         PayloadError::EncodingCorrupted | PayloadError::UnknownLength => {
             (FailureClass::Unparsable, format!("cannot be read: {error}"))
         }
