@@ -21,7 +21,11 @@ pub(crate) fn run(platform: &str, campaigns: u64, page_size: u64, at_once: usize
         let client = Client::builder()
             .connector(Connector::new().limit(at_once))
             .disable_timeout()
+            // The same that campaign-sync sends.
             .add_default_header(("x-client-id", "default"))
+            .add_default_header(("accept", "application/json"))
+            .add_default_header(("accept-encoding", "gzip"))
+            .add_default_header(("user-agent", concat!("campaign-sync/", env!("CARGO_PKG_VERSION"))))
             .finish();
         let login = BASE64_STANDARD.encode(format!("{EMAIL}:{PASSWORD}"));
         let login = client
