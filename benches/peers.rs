@@ -14,6 +14,8 @@ mod laboratory;
 mod measured;
 #[path = "peers/picture.rs"]
 mod picture;
+#[path = "peers/raw_requests.rs"]
+mod raw_requests;
 #[path = "peers/regime.rs"]
 mod regime;
 #[path = "peers/store_bound.rs"]
@@ -73,20 +75,27 @@ enum AsProcess {
         #[arg(last = true)]
         command: Vec<OsString>,
     },
-    BareLoop {
-        platform: String,
-        campaigns: u64,
-        page_size: u64,
-        at_once: usize,
-    },
+    BareLoop(Requests),
+    RawRequests(Requests),
+}
+
+#[derive(clap::Args)]
+struct Requests {
+    platform: String,
+    campaigns: u64,
+    page_size: u64,
+    at_once: usize,
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match &args.as_process {
         Some(AsProcess::Measure { command }) => measured::measure(command),
-        Some(AsProcess::BareLoop { platform, campaigns, page_size, at_once }) => {
+        Some(AsProcess::BareLoop(Requests { platform, campaigns, page_size, at_once })) => {
             bare_loop::run(platform, *campaigns, *page_size, *at_once)
+        }
+        Some(AsProcess::RawRequests(Requests { platform, campaigns, page_size, at_once })) => {
+            raw_requests::run(platform, *campaigns, *page_size, *at_once)
         }
         None => actix::System::new().block_on(compare(&args)),
     };

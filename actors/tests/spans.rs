@@ -19,8 +19,6 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, debug};
-use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
@@ -190,34 +188,4 @@ fn the_spans_of_runs_logins_and_pages_are_made_at_every_level_and_no_others() {
     let mut names: Vec<&str> = seen.iter().map(|span| span.name).collect();
     names.sort_unstable();
     assert_eq!(names, ["list", "login", "run"]);
-}
-
-/// In which span each line is written that is not ours.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<Option<&'static str>>>>);
-
-impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        if event.metadata().target() == "others" {
-            let span = context.event_span(event).map(|span| span.name());
-            self.0.lock().expect("nobody panics with it").push(span);
-        }
-    }
-}
-
-#[test]
-fn where_only_others_ask_for_debug_what_they_say_of_a_sync_is_said_in_its_run() {
-    let lines = Lines::default();
-    let asked_for = filter_fn(|of| of.target() == "others" || *of.level() == Level::ERROR);
-    let filter = asked_for.with_max_level_hint(LevelFilter::DEBUG);
-    let subscriber = Registry::default().with(lines.clone().with_filter(filter));
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let platform = ScriptedPlatform::obliging(1).playing(|call| {
-        if call.endpoint == Endpoint::Sync {
-            debug!(target: "others", "a request is made");
-        }
-        Play::Well
-    });
-    in_virtual_time(run_to_end(settings(), &Rc::new(platform), &Rc::new(MemoryStore::default())));
-    assert_eq!(*lines.0.lock().expect("nobody panics with it"), [Some("run")]);
 }

@@ -17,6 +17,8 @@ pub(crate) enum Contender {
     CampaignSync,
     /// The requests of campaign-sync by its HTTP client in a loop, and nothing done with the answers.
     BareLoop,
+    /// Hardly more than the platform's own work.
+    RawRequests,
     Asyncio,
     Node,
     Dlt,
@@ -29,6 +31,7 @@ impl fmt::Display for Contender {
         f.write_str(match self {
             Contender::CampaignSync => "campaign-sync",
             Contender::BareLoop => "bare awc loop",
+            Contender::RawRequests => "raw requests",
             Contender::Asyncio => "asyncio script",
             Contender::Node => "Node script",
             Contender::Dlt => "dlt",
@@ -49,7 +52,7 @@ pub(crate) struct Surroundings<'a> {
 impl Contender {
     /// Whether it stores anything.
     pub(crate) fn stores(self) -> bool {
-        self != Contender::BareLoop
+        !matches!(self, Contender::BareLoop | Contender::RawRequests)
     }
 
     pub(crate) fn command(
@@ -72,12 +75,8 @@ impl Contender {
                 command.env("AD_PLATFORM_PASSWORD", PASSWORD);
                 command
             }
-            Contender::BareLoop => {
-                let mut command = Command::new(env::current_exe()?);
-                command.args(["bare-loop", there.platform, &work.campaigns.to_string()]);
-                command.args([work.page_size.to_string(), work.concurrency.to_string()]);
-                command
-            }
+            Contender::BareLoop => itself("bare-loop", work, there)?,
+            Contender::RawRequests => itself("raw-requests", work, there)?,
             Contender::Asyncio => toolbox.python("asyncio_script.py"),
             Contender::Node => toolbox.node("node_script.mjs"),
             Contender::Dlt => toolbox.python("dlt_pipeline.py"),
@@ -97,4 +96,12 @@ impl Contender {
             .env("PIPELINES_DIR", there.folder);
         Ok(command)
     }
+}
+
+/// This program, which then only makes requests.
+fn itself(as_what: &str, work: &Work, there: &Surroundings<'_>) -> anyhow::Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command.args([as_what, there.platform, &work.campaigns.to_string()]);
+    command.args([work.page_size.to_string(), work.concurrency.to_string()]);
+    Ok(command)
 }

@@ -94,9 +94,9 @@ impl Regime {
     }
 
     pub(crate) fn contenders(self) -> &'static [Contender] {
-        use Contender::{Asyncio, BareLoop, CampaignSync, Dlt, DltAiohttp, Node};
+        use Contender::{Asyncio, BareLoop, CampaignSync, Dlt, DltAiohttp, Node, RawRequests};
         match self {
-            Regime::Throughput => &[CampaignSync, BareLoop, Asyncio, Node, Dlt, DltAiohttp],
+            Regime::Throughput => &[CampaignSync, BareLoop, RawRequests, Asyncio, Node, Dlt, DltAiohttp],
             Regime::Growth => &[CampaignSync],
             Regime::Store => &[],
             _ => &[CampaignSync, Asyncio, Node, Dlt],
