@@ -74,7 +74,7 @@ pub(crate) fn serving(token: Option<&'static str>, checks: Vec<Check>, test: imp
             pausing: Arc::default(),
             token: token.map(RotatingSecret::from),
         };
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = listener();
         let address = listener.local_addr().unwrap();
         let server = Some(start(listener, api.clone()));
         let client = Client::new(address).await;
@@ -117,6 +117,12 @@ pub(crate) fn report(account: &AccountId, status: Status) -> AccountReport {
         limits: vec![],
         problems: vec![],
     }
+}
+
+/// At a port that the kernel gives to nobody who asks for any: it has to be free when the server starts again.
+fn listener() -> TcpListener {
+    let bind = |_| TcpListener::bind(("127.0.0.1", rand::random_range(20_000..30_000))).ok();
+    (0..100).find_map(bind).unwrap()
 }
 
 impl Serving {
